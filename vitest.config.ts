@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+// fast: no root, no real programs. field: root, network namespaces, real Envoy and kubectl; one file at a time.
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "fast", include: ["src/**/*.test.ts", "test/{golden,tidy}*/**/*.test.ts", "test/*.test.ts"], testTimeout: 20_000 } },
+      {
+        test: {
+          name: "field",
+          include: ["test/field/**/*.test.ts", "test/transcripts/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
