@@ -38,7 +38,7 @@ export interface AnyObject extends KubeObject {
 }
 
 /** How one kind is addressed. `T` is only for the compiler. */
-export interface ResourceType<T extends KubeObject = AnyObject> {
+export interface ResourceType<T extends KubeObject = KubeObject> {
   /** "" for the core group. */
   readonly group: string;
   readonly version: string;
@@ -146,7 +146,7 @@ export interface Lease extends KubeObject {
   };
 }
 
-export const apiVersionOf = (resource: ResourceType): string =>
+export const apiVersionOf = (resource: Pick<ResourceType, "group" | "version">): string =>
   resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
 
 /** `<namespace>/<name>`, or `<name>` for cluster-scoped objects. */
