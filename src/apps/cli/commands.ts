@@ -1,0 +1,9 @@
+/** Every command of the CLI, in the order in which help lists them. */
+import type { Command } from "./command.ts";
+import { check } from "./commands/check.ts";
+import { expose } from "./commands/expose.ts";
+import { install, uninstall } from "./commands/install.ts";
+import { link, unlink } from "./commands/link.ts";
+import { version } from "./commands/version.ts";
+
+export const commands: readonly Command[] = [install, uninstall, expose, link, unlink, check, version];

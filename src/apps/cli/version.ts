@@ -1,0 +1,2 @@
+/** The version of this build, as `tombolo version` prints it. */
+export const version = "0.1.0";
