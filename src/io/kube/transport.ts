@@ -201,6 +201,7 @@ const wayOut = (code: string, endpoint: KubeEndpoint): string => {
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return "its name does not resolve; check `server` in the kubeconfig.";
+    case "CERT_SIGNATURE_FAILURE":
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
