@@ -1,0 +1,78 @@
+/** The real effects of capture: nft and ip inside the pod's network namespace, the mark on the pod through the API. */
+import { annotation } from "../../../core/api/names.ts";
+import { builtin } from "../../../core/api/resources.ts";
+import type { LocalPod } from "../../../core/envoy/view.ts";
+import type { Host } from "../../../io/host/host.ts";
+import { run, runOrThrow } from "../../../io/host/processes.ts";
+import { fileExists } from "../../../io/host/files.ts";
+import { isReason, type KubeClient } from "../../../io/kube/client.ts";
+import type { CaptureEffects } from "./captor.ts";
+import { noNodeRules, nodeRules, noPodRoutes, noPodRules, podRoutes, podRules } from "./rules.ts";
+
+export interface EffectOptions {
+  readonly host: Host;
+  readonly client: KubeClient;
+  /** Address of the node at which the agent answers DNS; undefined: DNS is left alone. */
+  readonly dnsAddress: string | undefined;
+  netnsOf(uid: string): string | undefined;
+  /** Names of the listeners that Envoy has active. */
+  activeListeners(signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** Names of the listeners that a pod must have before it is captured. */
+  listenersOf(pod: LocalPod): readonly string[];
+}
+
+const listeningMsMax = 10_000;
+const listeningPollMs = 10;
+
+const nft = (rules: string, net?: string): Promise<string> =>
+  runOrThrow("nft", ["-f", "-"], { input: rules, ...(net === undefined ? {} : { inside: { net } }) });
+
+export function captureEffects(options: EffectOptions): CaptureEffects {
+  const { host, client, dnsAddress } = options;
+  const rulesOf = (pod: LocalPod) => podRules({ dnsAddress, isDraining: pod.isDraining });
+  return {
+    netnsOf: (uid) => options.netnsOf(uid),
+    async listening(pod, signal) {
+      const wanted = options.listenersOf(pod);
+      const end = host.clock.now() + listeningMsMax;
+      for (;;) {
+        const active = await options.activeListeners(signal);
+        const missing = wanted.filter((name) => !active.has(name));
+        if (missing.length === 0) return;
+        if (host.clock.now() > end) throw new Error(`Envoy does not listen yet: ${missing.join(", ")}`);
+        await host.clock.sleep(listeningPollMs, signal);
+      }
+    },
+    async redirect(pod) {
+      const inside = { net: pod.netnsPath };
+      // The rule is added anew each time: "ip rule" keeps no names, so the old one goes first.
+      await run("ip", ["-force", "-batch", "-"], { input: noPodRoutes(), inside });
+      await runOrThrow("ip", ["-batch", "-"], { input: podRoutes(), inside });
+      await nft(rulesOf(pod), pod.netnsPath);
+    },
+    async release(pod) {
+      if (!fileExists(pod.netnsPath)) return;
+      const inside = { net: pod.netnsPath };
+      // The pod may end while we let it go; what is gone needs no release.
+      await run("nft", ["-f", "-"], { input: noPodRules(), inside }).catch(() => undefined);
+      await run("ip", ["-force", "-batch", "-"], { input: noPodRoutes(), inside }).catch(() => undefined);
+    },
+    nodeAddresses: async (addresses) => {
+      await nft(nodeRules(addresses));
+    },
+    async mark(pod, isCaptured) {
+      const body = {
+        metadata: { uid: pod.uid, annotations: { [annotation.redirection]: isCaptured ? "enabled" : null } },
+      };
+      try {
+        await client.patch(builtin.pods, { name: pod.name, namespace: pod.namespace }, { type: "merge", body });
+      } catch (error) {
+        // Gone, or another pod of that name (its uid differs): nothing to mark.
+        if (!isReason(error, "NotFound") && !isReason(error, "Conflict") && !isReason(error, "Invalid")) throw error;
+      }
+    },
+  };
+}
+
+/** When the agent leaves the node for good. */
+export const clearNode = (): Promise<string> => nft(noNodeRules());

@@ -1,0 +1,96 @@
+/**
+ * The nftables rules of capture, as text: one table in each captured pod, one table on the node. Each text replaces its
+ * table atomically; connections that are open keep their translation.
+ */
+import { port, probeAddress, proxyMark } from "../../../core/api/names.ts";
+
+/** Connection mark of those whose client address Envoy took over: replies come back to Envoy's socket. */
+export const originalSourceMark = 273;
+/** Routing table in a pod that delivers such replies locally. */
+export const localRouteTable = 100;
+
+const podTable = "tombolo";
+const nodeTable = "tombolo_node";
+
+export interface PodRules {
+  /** Where the agent answers DNS; undefined leaves DNS alone. */
+  readonly dnsAddress: string | undefined;
+  /** The pod is terminating: new connections are refused, open ones go on. */
+  readonly isDraining: boolean;
+}
+
+const dnsChain = (address: string): string => `
+  chain dns {
+    type nat hook output priority -110;
+    meta mark ${proxyMark} return
+    udp dport 53 dnat to ${address}:${port.dns}
+    tcp dport 53 dnat to ${address}:${port.dns}
+  }`;
+
+/**
+ * Inbound is redirected only where the app has a socket (`socket wildcard` matches bound and wildcard-bound ones): a
+ * connection to a port nobody listens on is refused by the kernel, and the caller's proxy goes on to the next endpoint.
+ * Nobody but the redirect reaches the proxy's own ports, which would send a connection in a circle.
+ */
+export const podRules = ({ dnsAddress, isDraining }: PodRules): string => `table ip ${podTable}
+delete table ip ${podTable}
+table ip ${podTable} {
+  chain inbound {
+    type nat hook prerouting priority -100;
+    iifname "lo" return
+    ip saddr ${probeAddress} return
+    fib daddr type != local return
+    meta l4proto tcp socket wildcard 0 redirect to :${port.inbound}
+    meta l4proto tcp socket wildcard 1 redirect to :${port.inbound}
+  }
+  chain outbound {
+    type nat hook output priority -100;
+    meta mark ${proxyMark} return
+    oifname "lo" return
+    ip daddr 127.0.0.0/8 return
+    meta l4proto tcp redirect to :${port.outbound}
+  }${dnsAddress === undefined ? "" : dnsChain(dnsAddress)}
+  chain guard {
+    type filter hook input priority 0;
+    ${isDraining ? `tcp dport ${port.inbound} tcp flags & (syn|ack) == syn reject with tcp reset` : ""}
+    tcp dport { ${port.outbound}, ${port.inbound} } ct status & dnat == 0 ct state new reject with tcp reset
+  }
+  chain source_in {
+    type filter hook prerouting priority -150;
+    meta mark ${proxyMark} ct mark set ${originalSourceMark}
+  }
+  chain source_out {
+    type route hook output priority -150;
+    ct mark ${originalSourceMark} ct direction reply meta mark set ${originalSourceMark}
+  }
+}
+`;
+
+export const noPodRules = (): string => `table ip ${podTable}\ndelete table ip ${podTable}\n`;
+
+/** For `ip -batch`: replies to a taken-over client address are delivered to Envoy's socket in the pod. */
+export const podRoutes = (): string =>
+  `rule add fwmark ${originalSourceMark} lookup ${localRouteTable}\nroute replace local 0.0.0.0/0 dev lo table ${localRouteTable}\n`;
+
+export const noPodRoutes = (): string =>
+  `rule del fwmark ${originalSourceMark} lookup ${localRouteTable}\nroute flush table ${localRouteTable}\n`;
+
+/**
+ * Processes of the node itself (kubelet probes) enter captured pods under one address, which pods let pass. `meta skuid`
+ * matches only packets with a socket on this node, never forwarded ones, so no pod can borrow the address.
+ */
+export const nodeRules = (podAddresses: readonly string[]): string => `table ip ${nodeTable}
+delete table ip ${nodeTable}
+table ip ${nodeTable} {
+  set captured {
+    type ipv4_addr
+    ${podAddresses.length === 0 ? "" : `elements = { ${[...podAddresses].sort().join(", ")} }`}
+  }
+  chain probes {
+    type nat hook postrouting priority 100;
+    meta skuid >= 0 ip daddr @captured snat to ${probeAddress}
+  }
+}
+`;
+
+export const noNodeRules = (): string => `table ip ${nodeTable}\ndelete table ip ${nodeTable}\n`;
