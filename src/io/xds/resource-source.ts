@@ -1,4 +1,5 @@
 /** What a delta server serves: named resources with versions. The owner of the resources implements it. */
+import { createHash } from "node:crypto";
 
 export interface VersionedResource {
   /** Changes if and only if the bytes do; `versionOf` makes one. */
@@ -10,11 +11,16 @@ export interface VersionedResource {
 export interface ResourceSource {
   /** The names that a wildcard subscription to the type receives. */
   names(typeUrl: string): Iterable<string>;
-  /**
-   * The resource, or undefined when there is none. May be asked for names outside `names()`: that is how a resource
-   * is made on demand, because a client asked for it by name.
-   */
+  /** Whether `names(typeUrl)` has the name. */
+  isListed(typeUrl: string, name: string): boolean;
   get(typeUrl: string, name: string): VersionedResource | undefined;
-  /** The last stream that had asked for this name by name no longer does. */
+  /** A client asks for it by name: the moment to make what is made on demand. `get` follows. */
+  asked?(typeUrl: string, name: string): void;
+  /** A stream that had asked for it by name no longer does. Called once per stream and name. */
   released?(typeUrl: string, name: string): void;
 }
+
+const versionLength = 16;
+
+export const versionOf = (bytes: Uint8Array): string =>
+  createHash("sha256").update(bytes).digest("hex").slice(0, versionLength);
