@@ -11,8 +11,6 @@ import { fileExists, joinPath, parentPath } from "../../../io/host/files.ts";
 export interface EnvoyOptions {
   readonly binary: string;
   readonly bootstrapPath: string;
-  /** Distinct for every Envoy in one network namespace: names its shared memory and abstract sockets. */
-  readonly baseId: number;
   readonly concurrency: number;
   readonly logLevel: string;
 }
@@ -23,14 +21,16 @@ const restartMs = { first: 0, least: 100, most: 5_000 };
 const settledMs = 10_000;
 const stopMsMax = 3_000;
 
-const argumentsOf = (options: EnvoyOptions): string[] => [
-  ...["-c", options.bootstrapPath],
-  ...["--base-id", String(options.baseId)],
-  ...["--concurrency", String(options.concurrency)],
-  // Policy changes must reach open connections: an updated listener's old connections end after one second.
-  ...["--drain-strategy", "immediate", "--drain-time-s", "1", "--parent-shutdown-time-s", "3"],
-  ...["--log-level", options.logLevel, "--log-format", "%l %n %v"],
-];
+const argumentsOf = (options: EnvoyOptions): string[] =>
+  [
+    ["-c", options.bootstrapPath],
+    ["--concurrency", String(options.concurrency)],
+    // A restart is a new process with the configuration of ADS; hot restart would need a name unique on the machine.
+    ["--disable-hot-restart"],
+    // Policy changes must reach open connections: an updated listener's old connections end after one second.
+    ["--drain-strategy", "immediate", "--drain-time-s", "1"],
+    ["--log-level", options.logLevel, "--log-format", "%l %n %v"],
+  ].flat();
 
 /** Where the binary is: `TOMBOLO_ENVOY`, beside this program (a checkout's cache), else the PATH. */
 export function findEnvoy(env: Readonly<Record<string, string | undefined>>, programPath: string): string {
