@@ -1,0 +1,90 @@
+/** What an east-west Gateway asks for that it cannot have, as sentences per listener and for the whole. Pure. */
+import { isIP } from "node:net";
+import { label, port } from "../../../core/api/names.ts";
+import type { Gateway, GatewayListener } from "../../../core/api/mesh-kinds.ts";
+
+export interface Fault {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface CheckedListener {
+  readonly listener: GatewayListener;
+  /** `control` carries discovery to the control plane, `data` carries connections to workloads. */
+  readonly carries: "data" | "control";
+  /** Absent when the listener is served. */
+  readonly fault: Fault | undefined;
+}
+
+export interface CheckedGateway {
+  readonly listeners: readonly CheckedListener[];
+  /** Of `spec.addresses`. */
+  readonly addressFault: Fault | undefined;
+  /** The one address asked for, when it can be asked of the Service. */
+  readonly address: string | undefined;
+  /** Of the labels. */
+  readonly networkFault: Fault | undefined;
+}
+
+/** The port on which discovery is exposed, as the Gateway's label says. */
+export function discoveryPort(gateway: Gateway): number {
+  const value = Number(gateway.metadata.labels?.[label.exposeIstiod]);
+  return Number.isInteger(value) && value > 0 && value < 65536 ? value : port.controlPlane;
+}
+
+export function checkGateway(gateway: Gateway, network: string): CheckedGateway {
+  const discovery = discoveryPort(gateway);
+  const taken = new Map<number, string>([[port.readiness, "the gateway's own readiness probe"]]);
+  const listeners = gateway.spec.listeners.map((listener): CheckedListener => {
+    const fault = listenerFault(listener, taken);
+    if (fault === undefined) taken.set(listener.port, `listener ${listener.name}`);
+    return { listener, carries: listener.port === discovery ? "control" : "data", fault };
+  });
+  return { listeners, ...checkAddresses(gateway), networkFault: checkNetwork(gateway, network) };
+}
+
+function listenerFault(listener: GatewayListener, taken: ReadonlyMap<number, string>): Fault | undefined {
+  const { name, protocol, tls } = listener;
+  if (protocol !== "HBONE" && protocol !== "TLS") {
+    const message = `Listener ${name}: an east-west gateway does not serve protocol ${protocol}. Use HBONE or TLS.`;
+    return { reason: "UnsupportedProtocol", message };
+  }
+  if (tls?.mode !== "Passthrough") {
+    const message =
+      `Listener ${name}: tls.mode is ${tls?.mode ?? "not set"}, but this gateway never decrypts. ` +
+      "Set it to Passthrough.";
+    return { reason: "UnsupportedValue", message };
+  }
+  const holder = taken.get(listener.port);
+  if (holder !== undefined) {
+    return { reason: "PortUnavailable", message: `Listener ${name}: port ${listener.port} is taken by ${holder}.` };
+  }
+  return undefined;
+}
+
+function checkAddresses(gateway: Gateway): Pick<CheckedGateway, "address" | "addressFault"> {
+  const wanted = gateway.spec.addresses ?? [];
+  const [first] = wanted;
+  if (first === undefined) return { address: undefined, addressFault: undefined };
+  const fault = (message: string) => ({ address: undefined, addressFault: { reason: "UnsupportedAddress", message } });
+  if (wanted.length > 1) {
+    return fault(`spec.addresses lists ${wanted.length} addresses, but a gateway can ask for one. Keep one of them.`);
+  }
+  const type = first.type ?? "IPAddress";
+  const value = first.value ?? "";
+  if (type !== "IPAddress" || isIP(value) === 0) {
+    return fault(
+      `spec.addresses: ${type} "${value}" cannot be asked of a LoadBalancer. Give an IPAddress, or leave it out.`,
+    );
+  }
+  return { address: value, addressFault: undefined };
+}
+
+function checkNetwork(gateway: Gateway, network: string): Fault | undefined {
+  const labelled = gateway.metadata.labels?.[label.network];
+  if (labelled === undefined || network === "" || labelled === network) return undefined;
+  const message =
+    `Label ${label.network} says ${labelled}, but this cluster's network is ${network}. ` +
+    "Peers would look for this cluster in the wrong network; correct the label.";
+  return { reason: "InvalidParameters", message };
+}
