@@ -1,0 +1,95 @@
+/**
+ * Keeps the captor told which pods of the node belong to the mesh, from the API's pods and namespaces and from what the
+ * kubelet announces. Owns the announcements; forgets them with their pods.
+ */
+import type { Namespace } from "../../../core/api/kube.ts";
+import { annotation } from "../../../core/api/names.ts";
+import type { Pod } from "../../../core/api/pod.ts";
+import { builtin } from "../../../core/api/resources.ts";
+import type { Host } from "../../../io/host/host.ts";
+import type { KubeClient } from "../../../io/kube/client.ts";
+import { type Informer, startInformer } from "../../../io/kube/informer.ts";
+import type { Announcement, AnnouncementHandlers } from "./announcements.ts";
+import type { Captor } from "./captor.ts";
+import { findNetns } from "./netns.ts";
+import { isInMesh, type WantedPod, wantedPod } from "./wanted.ts";
+
+/** A pod that is announced but that the API does not show within this time is not waited for. */
+const shownMsMax = 2_000;
+const shownPollMs = 10;
+/** Announcements of pods that never show up. */
+const announcementsMax = 1_000;
+
+export class NodePods implements AnnouncementHandlers {
+  readonly #host: Host;
+  readonly #pods: Informer<Pod>;
+  readonly #namespaces: Informer<Namespace>;
+  readonly #announced = new Map<string, Announcement>();
+  readonly synced: Promise<void>;
+  /** Set once: the captor needs `netnsOf` and this needs the captor. */
+  #captor: Captor | undefined;
+
+  constructor(host: Host, client: KubeClient, options: { node: string; signal: AbortSignal }) {
+    const { node, signal } = options;
+    this.#host = host;
+    this.#pods = startInformer(host, client, builtin.pods, { fieldSelector: `spec.nodeName=${node}`, signal });
+    this.#namespaces = startInformer(host, client, builtin.namespaces, { signal });
+    this.synced = Promise.all([this.#pods.synced, this.#namespaces.synced]).then(() => undefined);
+  }
+
+  /** Begins to tell the captor, once both caches are filled: a missing namespace must not look like a missing label. */
+  async run(captor: Captor): Promise<void> {
+    await this.synced;
+    this.#captor = captor;
+    this.#pods.onChange((changes) => {
+      for (const { before, after } of changes) {
+        if (after === undefined && before?.metadata.uid !== undefined) this.#announced.delete(before.metadata.uid);
+      }
+      this.#tell();
+    });
+    this.#namespaces.onChange(() => this.#tell());
+    this.#tell();
+  }
+
+  netnsOf(uid: string): string | undefined {
+    return this.#announced.get(uid)?.netns ?? findNetns(new Set([uid])).get(uid);
+  }
+
+  async added(announcement: Announcement, signal: AbortSignal): Promise<boolean> {
+    if (this.#announced.size >= announcementsMax) this.#announced.clear();
+    this.#announced.set(announcement.uid, announcement);
+    const pod = await this.#shown(announcement, signal);
+    if (pod === undefined || !isInMesh(pod, this.#namespaceOf(pod))) return false;
+    this.#tell();
+    return this.#captor?.captured(announcement.uid, signal) ?? false;
+  }
+
+  removed(uid: string): void {
+    this.#announced.delete(uid);
+  }
+
+  async #shown({ uid, namespace, name }: Announcement, signal: AbortSignal): Promise<Pod | undefined> {
+    const end = this.#host.clock.now() + shownMsMax;
+    while (!signal.aborted) {
+      const pod = this.#pods.objects.get(`${namespace}/${name}`);
+      if (pod?.metadata.uid === uid && this.#captor !== undefined) return pod;
+      if (this.#host.clock.now() > end) return undefined;
+      await this.#host.clock.sleep(shownPollMs, signal).catch(() => undefined);
+    }
+    return undefined;
+  }
+
+  #namespaceOf(pod: Pod): Namespace | undefined {
+    return this.#namespaces.objects.get(pod.metadata.namespace ?? "");
+  }
+
+  #tell(): void {
+    const wanted = new Map<string, WantedPod>();
+    for (const pod of this.#pods.objects.values()) {
+      const announced = this.#announced.get(pod.metadata.uid ?? "");
+      const found = wantedPod(pod, this.#namespaceOf(pod), annotation.redirection, announced?.ip);
+      if (found !== undefined) wanted.set(found.uid, found);
+    }
+    this.#captor?.want(wanted);
+  }
+}
