@@ -4,6 +4,7 @@ import type { KubeObject } from "./kube.ts";
 export interface ContainerPort {
   name?: string;
   containerPort: number;
+  hostPort?: number;
   protocol?: string;
 }
 
