@@ -1,0 +1,192 @@
+/** Cluster addresses and node ports of Services (C5): given at creation, kept through updates. */
+import type { AnyObject } from "../../../core/api/kube.ts";
+import type { Cause } from "../kind.ts";
+import type { ApiContext } from "./context.ts";
+import { invalid } from "./errors.ts";
+import type { Fields } from "./json.ts";
+import { fieldsOf, isFields, listOf, textOf } from "./json.ts";
+
+const serviceType = { group: "", plural: "services", kind: "Service" };
+const nodePorts = { first: 30_000, last: 32_767 };
+/** The low addresses of the range are for those who ask for one by name, such as cluster DNS. */
+const reservedAddresses = 16;
+
+const numberOf = (address: string): number => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+const addressOf = (number: number): string =>
+  [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
+
+export interface Cidr {
+  readonly first: number;
+  readonly size: number;
+}
+
+export function parseCidr(text: string): Cidr {
+  const [, address = "", bits = ""] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(text) ?? [];
+  if (address === "" || Number(bits) > 30)
+    throw new Error(`The service range ${JSON.stringify(text)} is no IPv4 CIDR of /30 or wider.`);
+  const size = 2 ** (32 - Number(bits));
+  return { first: Math.floor(numberOf(address) / size) * size, size };
+}
+
+/** The address of the `kubernetes` Service. */
+export const firstServiceAddress = (cidr: string): string => addressOf(parseCidr(cidr).first + 1);
+
+const servicesOf = (context: ApiContext, but: AnyObject): readonly Fields[] =>
+  context.store
+    .list("/services")
+    .filter((service) => service.metadata.uid !== but.metadata.uid)
+    .map((service) => fieldsOf(service["spec"]));
+
+export function prepareService(context: ApiContext, object: AnyObject): void {
+  const spec = fieldsOf(object["spec"]);
+  object["spec"] = spec;
+  object["status"] ??= { loadBalancer: {} };
+  allocate(context, object, spec);
+}
+
+export function updateService(
+  context: ApiContext,
+  object: AnyObject,
+  live: AnyObject,
+  subresource: string | undefined,
+): void {
+  if (subresource !== undefined) return;
+  const spec = fieldsOf(object["spec"]);
+  const old = fieldsOf(live["spec"]);
+  object["spec"] = spec;
+  const isExternal = spec["type"] === "ExternalName";
+  const wasExternal = old["type"] === "ExternalName";
+  if (!isExternal && !wasExternal) keepAddress(object, spec, old);
+  keepNodePorts(spec, old);
+  allocate(context, object, spec);
+}
+
+function keepAddress(object: AnyObject, spec: Fields, old: Fields): void {
+  const given = textOf(spec["clusterIP"]) ?? "";
+  if (given === "" && listOf(spec["clusterIPs"]).length === 0) {
+    spec["clusterIP"] = old["clusterIP"];
+    spec["clusterIPs"] = old["clusterIPs"];
+  } else if (given !== "" && given !== old["clusterIP"]) {
+    throw invalid(serviceType, object.metadata.name, [
+      {
+        field: "spec.clusterIPs[0]",
+        reason: "FieldValueInvalid",
+        message: `Invalid value: ${JSON.stringify([given])}: may not change once set`,
+      },
+    ]);
+  }
+  for (const name of ["ipFamilies", "ipFamilyPolicy"]) spec[name] ??= old[name];
+  for (const name of Object.keys(spec)) if (spec[name] === undefined) delete spec[name];
+}
+
+/** A port without a node port keeps the one it had. */
+function keepNodePorts(spec: Fields, old: Fields): void {
+  if (!hasNodePorts(spec)) return;
+  const before = listOf(old["ports"]).filter(isFields);
+  for (const port of listOf(spec["ports"]).filter(isFields)) {
+    if (typeof port["nodePort"] === "number" && port["nodePort"] > 0) continue;
+    const same = before.find((other) => other["port"] === port["port"] && other["protocol"] === port["protocol"]);
+    if (same?.["nodePort"] !== undefined) port["nodePort"] = same["nodePort"];
+  }
+}
+
+const hasNodePorts = (spec: Fields): boolean => spec["type"] === "NodePort" || spec["type"] === "LoadBalancer";
+
+function allocate(context: ApiContext, object: AnyObject, spec: Fields): void {
+  spec["type"] ??= "ClusterIP";
+  spec["sessionAffinity"] ??= "None";
+  if (spec["type"] === "ExternalName") {
+    for (const name of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"])
+      delete spec[name];
+    releaseNodePorts(spec);
+    return;
+  }
+  const asked = textOf(spec["clusterIP"]) || textOf(listOf(spec["clusterIPs"])[0]) || "";
+  const address = asked === "None" ? "None" : claimedAddress(context, object, asked);
+  spec["clusterIP"] = address;
+  spec["clusterIPs"] = [address];
+  if (address !== "None" || spec["selector"] !== undefined) {
+    spec["ipFamilies"] ??= ["IPv4"];
+    spec["ipFamilyPolicy"] ??= "SingleStack";
+  }
+  spec["internalTrafficPolicy"] ??= "Cluster";
+  if (!hasNodePorts(spec)) {
+    releaseNodePorts(spec);
+    delete spec["externalTrafficPolicy"];
+    delete spec["allocateLoadBalancerNodePorts"];
+    return;
+  }
+  spec["externalTrafficPolicy"] ??= "Cluster";
+  if (spec["type"] === "LoadBalancer") spec["allocateLoadBalancerNodePorts"] ??= true;
+  if (spec["type"] === "NodePort" || spec["allocateLoadBalancerNodePorts"] !== false)
+    claimNodePorts(context, object, spec);
+}
+
+function releaseNodePorts(spec: Fields): void {
+  for (const port of listOf(spec["ports"])) if (isFields(port)) delete port["nodePort"];
+}
+
+function claimedAddress(context: ApiContext, object: AnyObject, asked: string): string {
+  const { first, size } = parseCidr(context.serviceCidr);
+  const taken = new Set(servicesOf(context, object).map((spec) => textOf(spec["clusterIP"])));
+  if (asked !== "") {
+    const number = numberOf(asked);
+    const isInRange = /^\d+(\.\d+){3}$/.test(asked) && number > first && number < first + size - 1;
+    if (isInRange && !taken.has(asked)) return asked;
+    const why = isInRange
+      ? "provided IP is already allocated"
+      : `the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${context.serviceCidr}`;
+    throw refused(
+      object,
+      "spec.clusterIPs",
+      `Invalid value: ${JSON.stringify([asked])}: failed to allocate IP ${asked}: ${why}`,
+    );
+  }
+  const low = size > 4 * reservedAddresses ? reservedAddresses : 2;
+  const count = size - 1 - low;
+  const start = context.host.random.below(count);
+  for (let step = 0; step < count; step += 1) {
+    const address = addressOf(first + low + ((start + step) % count));
+    if (!taken.has(address)) return address;
+  }
+  throw refused(
+    object,
+    "spec.clusterIPs",
+    `Invalid value: []: failed to allocate a serviceIP: range ${context.serviceCidr} is full`,
+  );
+}
+
+function claimNodePorts(context: ApiContext, object: AnyObject, spec: Fields): void {
+  const portKey = (port: Fields) => `${String(port["protocol"] ?? "TCP")}/${String(port["nodePort"])}`;
+  const others = servicesOf(context, object).flatMap((other) => listOf(other["ports"]).filter(isFields));
+  const taken = new Set(others.filter((port) => port["nodePort"] !== undefined).map(portKey));
+  const ports = listOf(spec["ports"]).filter(isFields);
+  const causes: Cause[] = [];
+  for (const [index, port] of ports.entries()) {
+    const asked = port["nodePort"];
+    if (typeof asked !== "number" || asked === 0) continue;
+    const field = `spec.ports[${index}].nodePort`;
+    const isInRange = asked >= nodePorts.first && asked <= nodePorts.last;
+    const why = isInRange
+      ? "provided port is already allocated"
+      : `provided port is not in the valid range. The range of valid ports is ${nodePorts.first}-${nodePorts.last}`;
+    if (!isInRange || taken.has(portKey(port))) {
+      causes.push({ field, reason: "FieldValueInvalid", message: `Invalid value: ${asked}: ${why}` });
+    }
+    taken.add(portKey(port));
+  }
+  if (causes.length > 0) throw invalid(serviceType, object.metadata.name, causes);
+  const count = nodePorts.last - nodePorts.first + 1;
+  for (const port of ports) {
+    if (typeof port["nodePort"] === "number" && port["nodePort"] > 0) continue;
+    const start = context.host.random.below(count);
+    for (let step = 0; step < count; step += 1) {
+      port["nodePort"] = nodePorts.first + ((start + step) % count);
+      if (!taken.has(portKey(port))) break;
+    }
+    taken.add(portKey(port));
+  }
+}
+
+const refused = (object: AnyObject, field: string, message: string) =>
+  invalid(serviceType, object.metadata.name, [{ field, reason: "FieldValueInvalid", message }]);

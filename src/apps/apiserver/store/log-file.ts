@@ -1,0 +1,137 @@
+/**
+ * One append-only file of checksummed lines, written in groups: everything that waits when a write begins goes out with
+ * one write and one fdatasync. Owns its file handle; knows nothing of objects.
+ */
+import { open, readFile, truncate } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { crc32 } from "node:zlib";
+
+const checksumOf = (text: string): string => (crc32(text) >>> 0).toString(16).padStart(8, "0");
+
+export const lineOf = (record: string): string => `${checksumOf(record)} ${record}\n`;
+
+/** Undefined when the line is not what was written. */
+function recordOf(line: string): string | undefined {
+  const record = line.slice(9);
+  return line[8] === " " && line.slice(0, 8) === checksumOf(record) ? record : undefined;
+}
+
+export interface ReadLog {
+  readonly records: readonly string[];
+  /** Bytes at the end that a crash left unfinished. */
+  readonly tornBytes: number;
+}
+
+/**
+ * Reads the records of a file. A torn end is what a crash leaves, and is cut off from the file; a bad line with good
+ * lines behind it is a damaged disk, and refused.
+ */
+export async function readLog(path: string): Promise<ReadLog> {
+  const bytes = await readFile(path);
+  const records: string[] = [];
+  let start = 0;
+  while (start < bytes.length) {
+    const end = bytes.indexOf(10, start);
+    const record = end < 0 ? undefined : recordOf(bytes.toString("utf8", start, end));
+    if (record === undefined) break;
+    records.push(record);
+    start = end + 1;
+  }
+  const tornBytes = bytes.length - start;
+  if (tornBytes > 0) {
+    if (hasGoodLine(bytes, bytes.indexOf(10, start) + 1)) {
+      throw new Error(
+        `The log ${path} is damaged at byte ${start}, before records that are whole. ` +
+          `Restore the file, or remove the data directory to begin with an empty cluster.`,
+      );
+    }
+    await truncate(path, start);
+  }
+  return { records, tornBytes };
+}
+
+function hasGoodLine(bytes: Buffer, from: number): boolean {
+  let start = from;
+  while (start > 0 && start < bytes.length) {
+    const end = bytes.indexOf(10, start);
+    if (end < 0) return false;
+    if (recordOf(bytes.toString("utf8", start, end)) !== undefined) return true;
+    start = end + 1;
+  }
+  return false;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+export class LogFile {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #isSynced: boolean;
+  #pending: string[] = [];
+  #waiters: Waiter[] = [];
+  #writing: Promise<void> | undefined;
+  #failure: Error | undefined;
+  #bytes = 0;
+
+  private constructor(path: string, handle: FileHandle, isSynced: boolean) {
+    this.path = path;
+    this.#handle = handle;
+    this.#isSynced = isSynced;
+  }
+
+  static async open(path: string, isSynced: boolean): Promise<LogFile> {
+    return new LogFile(path, await open(path, "a", 0o600), isSynced);
+  }
+
+  /** Bytes appended since opening. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  append(record: string): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    const line = lineOf(record);
+    this.#bytes += line.length;
+    this.#pending.push(line);
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** Resolves when everything appended so far is on disk. */
+  flushed(): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#writing === undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#handle.close();
+  }
+
+  async #writeAll(): Promise<void> {
+    // One turn of the loop lets every request that is ready now join the first group.
+    await Promise.resolve();
+    while (this.#pending.length > 0) {
+      const lines = this.#pending;
+      const waiters = this.#waiters;
+      this.#pending = [];
+      this.#waiters = [];
+      try {
+        await this.#handle.appendFile(lines.join(""));
+        if (this.#isSynced) await this.#handle.datasync();
+        for (const waiter of waiters) waiter.resolve();
+      } catch (cause) {
+        this.#failure = new Error(`Writing ${this.path} failed; the API server takes no more writes.`, { cause });
+        for (const waiter of [...waiters, ...this.#waiters]) waiter.reject(this.#failure);
+        this.#waiters = [];
+        this.#pending = [];
+      }
+    }
+    this.#writing = undefined;
+    // Those who asked while the last group was being written were taken with it or with a later one.
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+  }
+}
