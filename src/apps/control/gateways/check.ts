@@ -22,8 +22,6 @@ export interface CheckedGateway {
   readonly addressFault: Fault | undefined;
   /** The one address asked for, when it can be asked of the Service. */
   readonly address: string | undefined;
-  /** Of the labels. */
-  readonly networkFault: Fault | undefined;
 }
 
 /** The port on which discovery is exposed, as the Gateway's label says. */
@@ -32,7 +30,7 @@ export function discoveryPort(gateway: Gateway): number {
   return Number.isInteger(value) && value > 0 && value < 65536 ? value : port.controlPlane;
 }
 
-export function checkGateway(gateway: Gateway, network: string): CheckedGateway {
+export function checkGateway(gateway: Gateway): CheckedGateway {
   const discovery = discoveryPort(gateway);
   const taken = new Map<number, string>([[port.readiness, "the gateway's own readiness probe"]]);
   const listeners = gateway.spec.listeners.map((listener): CheckedListener => {
@@ -40,7 +38,7 @@ export function checkGateway(gateway: Gateway, network: string): CheckedGateway 
     if (fault === undefined) taken.set(listener.port, `listener ${listener.name}`);
     return { listener, carries: listener.port === discovery ? "control" : "data", fault };
   });
-  return { listeners, ...checkAddresses(gateway), networkFault: checkNetwork(gateway, network) };
+  return { listeners, ...checkAddresses(gateway) };
 }
 
 function listenerFault(listener: GatewayListener, taken: ReadonlyMap<number, string>): Fault | undefined {
@@ -78,13 +76,4 @@ function checkAddresses(gateway: Gateway): Pick<CheckedGateway, "address" | "add
     );
   }
   return { address: value, addressFault: undefined };
-}
-
-function checkNetwork(gateway: Gateway, network: string): Fault | undefined {
-  const labelled = gateway.metadata.labels?.[label.network];
-  if (labelled === undefined || network === "" || labelled === network) return undefined;
-  const message =
-    `Label ${label.network} says ${labelled}, but this cluster's network is ${network}. ` +
-    "Peers would look for this cluster in the wrong network; correct the label.";
-  return { reason: "InvalidParameters", message };
 }

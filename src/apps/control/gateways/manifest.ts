@@ -184,7 +184,7 @@ const volumes: readonly Volume[] = [
 
 /** A port per listener that is served; inside the pod data and discovery have their fixed ports. */
 function service(gateway: Gateway, settings: ControlSettings): Manifest {
-  const { listeners, address } = checkGateway(gateway, settings.mesh.network);
+  const { listeners, address } = checkGateway(gateway);
   const ports = listeners.flatMap(({ listener, carries, fault }) =>
     fault === undefined
       ? [

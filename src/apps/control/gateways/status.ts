@@ -41,19 +41,21 @@ const no = (type: string, reason: string, message: string): WantedCondition => (
   message,
 });
 
-export function eastWestStatus(checked: CheckedGateway, found: Found): WantedStatus {
+/** `said` is what the mesh model says of the Gateway's labels and fields. */
+export function eastWestStatus(checked: CheckedGateway, found: Found, said: readonly WantedCondition[]): WantedStatus {
   const addresses = addressesOf(found.service);
   const programmed = programmedOf(checked, found, addresses);
   return {
-    conditions: [acceptedOf(checked), programmed],
+    conditions: [acceptedOf(checked, said), programmed],
     addresses,
     listeners: checked.listeners.map((one) => listenerOf(one, programmed)),
   };
 }
 
-function acceptedOf({ listeners, addressFault, networkFault }: CheckedGateway): WantedCondition {
-  const fault = addressFault ?? networkFault;
-  if (fault !== undefined) return no("Accepted", fault.reason, fault.message);
+function acceptedOf({ listeners, addressFault }: CheckedGateway, said: readonly WantedCondition[]): WantedCondition {
+  const refused = said.find(({ type, status }) => type === "Accepted" && status === "False");
+  if (refused !== undefined) return refused;
+  if (addressFault !== undefined) return no("Accepted", addressFault.reason, addressFault.message);
   const faults = listeners.flatMap((one) => (one.fault === undefined ? [] : [one.fault.message]));
   if (faults.length === 0) return yes("Accepted", "Accepted", "Resource accepted");
   const isNothingServed = faults.length === listeners.length;
@@ -105,19 +107,14 @@ function listenerOf({ listener, fault }: CheckedListener, gateway: WantedConditi
   return { name: listener.name, kinds, conditions: [accepted, programmed, resolved] };
 }
 
-/** A remote Gateway describes a peer: nothing is made for it. */
-export function remoteStatus(gateway: Gateway): WantedStatus {
-  return {
-    conditions: [
-      yes("Accepted", "Accepted", "Resource accepted"),
-      yes("Programmed", "Programmed", "This Gateway describes a peer; nothing is programmed for it here."),
-    ],
-    addresses: (gateway.spec.addresses ?? []).flatMap(({ type, value }) =>
-      value === undefined ? [] : [{ type: type ?? "IPAddress", value }],
-    ),
-    listeners: [],
-  };
-}
+/** A remote Gateway describes a peer: nothing is made for it, and the mesh model knows how the link is doing. */
+export const remoteStatus = (gateway: Gateway, said: readonly WantedCondition[]): WantedStatus => ({
+  conditions: said,
+  addresses: (gateway.spec.addresses ?? []).flatMap(({ type, value }) =>
+    value === undefined ? [] : [{ type: type ?? "IPAddress", value }],
+  ),
+  listeners: [],
+});
 
 /** The status to write, or `undefined` when it is as wanted already. */
 export function mergedStatus(
