@@ -1,0 +1,125 @@
+/**
+ * The east-west gateway's Envoy: it reads the SNI and passes TLS on without opening it. What it leads to are the ready
+ * pods of its own cluster only, so no connection can go round in circles.
+ */
+import { port } from "../api/names.ts";
+import { serviceKey } from "../mesh/model.ts";
+import { loadAssignment, socketAddress } from "./dial.ts";
+import { rankedEndpoints, type RankedEndpoint } from "./endpoints.ts";
+import { filterState, parseSniClusterName, staticCluster } from "./names.ts";
+import { accessLog, ads, alpn, circuitBreakers, connectAttemptsMax, connectBackoff, connectTimeout } from "./parts.ts";
+import { onDemand, outlierDetection, setFilterState, tcpKeepalive, tcpProxy, tlsInspector } from "./parts.ts";
+import { envoyType, type EnvoyResource } from "./resource.ts";
+import { nowhereCluster } from "./static-clusters.ts";
+import type { GatewayView } from "./view.ts";
+
+const crossNetworkName = "cross-network";
+const controlPlaneListenerName = "control-plane";
+
+const anyAddress = (portValue: number) => ({ socket_address: { address: "0.0.0.0", port_value: portValue } });
+
+export function gatewayResources(view: GatewayView, logPath?: string): readonly EnvoyResource[] {
+  return [nowhereCluster, controlPlaneCluster(view), crossNetworkListener(logPath), controlPlaneListener()];
+}
+
+/** A connection that is not the mesh's TLS matches no chain and is closed. */
+function crossNetworkListener(logPath: string | undefined): EnvoyResource {
+  const cluster = { key: filterState.tcpCluster, value: "sni|%REQUESTED_SERVER_NAME%", isLocal: true };
+  const chain = {
+    name: crossNetworkName,
+    filter_chain_match: { transport_protocol: "tls", application_protocols: [alpn] },
+    filters: [
+      setFilterState([cluster]),
+      tcpProxy(crossNetworkName, staticCluster.nowhere, {
+        on_demand: onDemand,
+        max_connect_attempts: connectAttemptsMax,
+        backoff_options: connectBackoff,
+        ...accessLog(logPath, crossNetworkName),
+      }),
+    ],
+  };
+  const resource = {
+    name: crossNetworkName,
+    stat_prefix: crossNetworkName,
+    address: anyAddress(port.crossNetwork),
+    tcp_keepalive: tcpKeepalive,
+    listener_filters: [tlsInspector],
+    filter_chains: [chain],
+  };
+  return { type: envoyType.listener, name: crossNetworkName, resource };
+}
+
+function controlPlaneListener(): EnvoyResource {
+  const resource = {
+    name: controlPlaneListenerName,
+    stat_prefix: controlPlaneListenerName,
+    address: anyAddress(port.controlPlane),
+    tcp_keepalive: tcpKeepalive,
+    filter_chains: [{ filters: [tcpProxy(controlPlaneListenerName, staticCluster.controlPlane)] }],
+  };
+  return { type: envoyType.listener, name: controlPlaneListenerName, resource };
+}
+
+function controlPlaneCluster({ controlPlane }: GatewayView): EnvoyResource {
+  const name = staticCluster.controlPlane;
+  const address = socketAddress(controlPlane);
+  const resource = {
+    name,
+    // The Service may be named or addressed; either way Envoy looks it up by itself.
+    type: "STRICT_DNS",
+    connect_timeout: "2s",
+    circuit_breakers: circuitBreakers,
+    upstream_connection_options: { tcp_keepalive: tcpKeepalive },
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
+  };
+  return { type: envoyType.cluster, name, resource };
+}
+
+interface ExportedPort {
+  readonly ranked: readonly RankedEndpoint[];
+  readonly serviceKeys: readonly string[];
+}
+
+/** Undefined for a name that this cluster does not export, or a port that the service does not have. */
+export function exportedPort(view: GatewayView, name: string): ExportedPort | undefined {
+  const wanted = parseSniClusterName(name);
+  if (!wanted) return undefined;
+  const services = view.replica
+    .servicesByExport(wanted.hostname)
+    .filter((service) => service.ports.some(({ port: number }) => number === wanted.port));
+  if (services.length === 0) return undefined;
+  const at = { ...view, node: "", locality: { region: "", zone: "", subzone: "" }, podsByUid: new Map() };
+  const ranked = services.flatMap((service) => {
+    const own = view.replica
+      .endpointsOf(serviceKey(service))
+      .filter(({ workload }) => workload.cluster === view.cluster && !workload.remote && workload.tunnel === "native");
+    return rankedEndpoints(at, { ...service, trafficDistribution: "Any" }, wanted.port, own);
+  });
+  return { ranked, serviceKeys: services.map(serviceKey) };
+}
+
+export function sniCluster(view: GatewayView, name: string): EnvoyResource | undefined {
+  if (!exportedPort(view, name)) return undefined;
+  const resource = {
+    name,
+    type: "EDS",
+    eds_cluster_config: { eds_config: ads },
+    lb_policy: "ROUND_ROBIN",
+    connect_timeout: connectTimeout,
+    upstream_connection_options: { tcp_keepalive: tcpKeepalive },
+    circuit_breakers: circuitBreakers,
+    common_lb_config: { healthy_panic_threshold: { value: 0 } },
+    outlier_detection: outlierDetection,
+  };
+  return { type: envoyType.cluster, name, resource };
+}
+
+export function sniEndpoints(view: GatewayView, name: string): EnvoyResource | undefined {
+  const found = exportedPort(view, name);
+  if (!found) return undefined;
+  const toEndpoint = ({ way, weight }: RankedEndpoint) => ({
+    endpoint: { address: socketAddress(way.socket) },
+    load_balancing_weight: weight,
+  });
+  return { type: envoyType.endpoints, name, resource: loadAssignment(name, found.ranked, toEndpoint) };
+}

@@ -1,0 +1,86 @@
+/** Names of Envoy resources and filter-state keys, made and read in one place. */
+
+/** `out` and `in` listen inside the pod's network namespace; `gate` is the internal listener before the app. */
+export const podListenerName = {
+  outbound: (podUid: string): string => `out|${podUid}`,
+  inbound: (podUid: string): string => `in|${podUid}`,
+  gate: (podUid: string): string => `p|${podUid}`,
+} as const;
+
+/** Envoy cluster that leads to a pod's gate. */
+export const gateClusterName = (podUid: string): string => `gate|${podUid}`;
+
+export const staticCluster = {
+  /** To the app, as the client's address, inside the pod's namespace. */
+  inbound: "inbound",
+  /** Refused asynchronously; see `deniedCluster`. */
+  denied: "denied",
+  /** No endpoints: connections close. */
+  nowhere: "nowhere",
+  controlPlane: "control-plane",
+  xds: "xds",
+} as const;
+
+export interface Socket {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What an on-demand cluster of a node is for: connections of one identity to one captured destination. */
+export interface Dial extends Socket {
+  readonly identity: string;
+}
+
+const dialPrefix = "s|";
+
+export const socketText = ({ host, port }: Socket): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+
+export function parseSocket(text: string): Socket | undefined {
+  const at = text.lastIndexOf(":");
+  const digits = text.slice(at + 1);
+  const host = text.slice(0, at).replace(/^\[(.*)\]$/, "$1");
+  if (at < 1 || host === "" || !/^\d{1,5}$/.test(digits)) return undefined;
+  return { host, port: Number(digits) };
+}
+
+export const dialClusterName = (dial: Dial): string => `${dialPrefix}${socketText(dial)}|${dial.identity}`;
+
+export function parseDialClusterName(name: string): Dial | undefined {
+  if (!name.startsWith(dialPrefix)) return undefined;
+  const at = name.indexOf("|", dialPrefix.length);
+  if (at === -1) return undefined;
+  const socket = parseSocket(name.slice(dialPrefix.length, at));
+  return socket && { ...socket, identity: name.slice(at + 1) };
+}
+
+const sniPrefix = "sni|";
+
+export const sniOf = (port: number, hostname: string): string => `outbound_.${port}_._.${hostname}`;
+export const sniClusterName = (sni: string): string => `${sniPrefix}${sni}`;
+
+/** The service and port that a gateway's cluster name asks for; subsets are not ours and lead nowhere. */
+export function parseSniClusterName(name: string): { readonly hostname: string; readonly port: number } | undefined {
+  const match = /^sni\|outbound_\.(\d{1,5})_\._\.([a-z0-9.-]+)$/.exec(name);
+  return match?.[1] !== undefined && match[2] !== undefined
+    ? { port: Number(match[1]), hostname: match[2] }
+    : undefined;
+}
+
+/** One validation context with a bundle for every trust domain; Envoy's SPIFFE validator keeps them apart. */
+export const trustSecretName = "trust|mesh";
+
+export const filterState = {
+  /** SPIFFE id of the connection's client, verified by TLS or set in its own namespace. */
+  identity: "tombolo.identity",
+  networkNamespace: "envoy.network.upstream_bind_override.network_namespace",
+  tcpCluster: "envoy.tcp_proxy.cluster",
+  /** What the internal listener takes for its local and remote address. */
+  originalLocal: "envoy.filters.listener.original_dst.local_ip",
+  originalRemote: "envoy.filters.listener.original_dst.remote_ip",
+} as const;
+
+export const metadataKey = {
+  socketMatch: "envoy.transport_socket_match",
+  originalDst: "envoy.filters.listener.original_dst",
+} as const;

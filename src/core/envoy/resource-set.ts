@@ -1,0 +1,94 @@
+/** All that one Envoy may be given: what it always has, and what is made when it asks for it by name. */
+import { addressKey, type ReplicaChange } from "../mesh/replica.ts";
+import { destinationOf, dialCluster, dialEndpoints } from "./dial.ts";
+import { podWorkloadUid } from "./endpoints.ts";
+import { gateCluster, gateListener } from "./gate.ts";
+import { exportedPort, gatewayResources, sniCluster, sniEndpoints } from "./gateway.ts";
+import { parseDialClusterName } from "./names.ts";
+import { inboundListener, outboundListener } from "./pod-listeners.ts";
+import { decisionOf } from "./policy.ts";
+import { envoyType, type EnvoyResource, type TypeUrl } from "./resource.ts";
+import { secretOf } from "./secrets.ts";
+import { nodeClusters } from "./static-clusters.ts";
+import type { GatewayView, LocalPod, NodeView, SecretSource } from "./view.ts";
+
+/** Reads its view anew at each call, so that the owner of the view may change it in place. */
+export interface ResourceSet {
+  always(): readonly EnvoyResource[];
+  /** Undefined: there is no such thing. */
+  onDemand(type: TypeUrl, name: string): EnvoyResource | undefined;
+  /** Whether a change of the replica may change what `always` gives. */
+  isAlwaysAffected(change: ReplicaChange): boolean;
+  /** Whether a change of the replica may change what the name stands for. */
+  isAffected(name: string, change: ReplicaChange): boolean;
+}
+
+export interface ResourceOptions {
+  /** File to which every connection is logged as one JSON line; none when absent. */
+  readonly accessLogPath?: string;
+}
+
+export function nodeResourceSet(
+  viewOf: () => NodeView,
+  secrets: SecretSource,
+  { accessLogPath }: ResourceOptions = {},
+): ResourceSet {
+  return {
+    always: () => {
+      const view = viewOf();
+      const pods = [...view.podsByUid.values()].sort((a, b) => (a.uid < b.uid ? -1 : 1));
+      return [...nodeClusters, ...pods.flatMap((pod) => podResources(view, pod, accessLogPath))];
+    },
+    onDemand: (type, name) => {
+      if (type === envoyType.cluster) return dialCluster(viewOf(), name);
+      if (type === envoyType.endpoints) return dialEndpoints(viewOf(), name);
+      if (type === envoyType.secret) return secretOf(secrets, name);
+      return undefined;
+    },
+    isAlwaysAffected: (change) => {
+      if (change.policies.size > 0) return true;
+      const view = viewOf();
+      return [...view.podsByUid.values()].some((pod) => change.workloads.has(podWorkloadUid(view.cluster, pod)));
+    },
+    isAffected: (name, change) => {
+      const dial = parseDialClusterName(name);
+      if (!dial) return false;
+      const view = viewOf();
+      const isAddressChanged = [view.network, ""].some((network) =>
+        change.addresses.has(addressKey(network, dial.host)),
+      );
+      if (isAddressChanged) return true;
+      const destination = destinationOf(view, dial);
+      return destination.serviceKey !== undefined && change.services.has(destination.serviceKey);
+    },
+  };
+}
+
+function podResources(view: NodeView, pod: LocalPod, logPath: string | undefined): readonly EnvoyResource[] {
+  const workload = view.replica.workload(podWorkloadUid(view.cluster, pod));
+  // Before its row arrives only the policies of the mesh and of the namespace are known to apply.
+  const policies = view.replica.policiesFor(workload ?? { namespace: pod.namespace, policies: [] });
+  return [
+    gateCluster(pod),
+    gateListener(pod, decisionOf(policies), logPath),
+    inboundListener(pod, logPath),
+    outboundListener(pod, logPath),
+  ];
+}
+
+export function gatewayResourceSet(viewOf: () => GatewayView, { accessLogPath }: ResourceOptions = {}): ResourceSet {
+  return {
+    always: () => gatewayResources(viewOf(), accessLogPath),
+    onDemand: (type, name) => {
+      if (type === envoyType.cluster) return sniCluster(viewOf(), name);
+      if (type === envoyType.endpoints) return sniEndpoints(viewOf(), name);
+      return undefined;
+    },
+    isAlwaysAffected: () => false,
+    isAffected: (name, change) => {
+      const keys = exportedPort(viewOf(), name)?.serviceKeys ?? [];
+      // A name that leads nowhere may lead somewhere after any change of a service.
+      return keys.length === 0 ? change.services.size > 0 : keys.some((key) => change.services.has(key));
+    },
+  };
+}

@@ -1,0 +1,37 @@
+/** The Envoy clusters that every node has. */
+import { staticCluster } from "./names.ts";
+import { bindInNamespace, circuitBreakers } from "./parts.ts";
+import { envoyType, type EnvoyResource, type JsonObject } from "./resource.ts";
+
+const cluster = (name: string, fields: JsonObject): EnvoyResource => ({
+  type: envoyType.cluster,
+  name,
+  resource: { name, connect_timeout: "2s", circuit_breakers: circuitBreakers, ...fields },
+});
+
+const empty = (name: string): JsonObject => ({ cluster_name: name, endpoints: [] });
+
+/** Nothing listens there, so the connection is refused, after a round through the event loop. */
+const refusingAddress = { socket_address: { address: "127.0.0.1", port_value: 1 } };
+
+export const nowhereCluster: EnvoyResource = cluster(staticCluster.nowhere, {
+  type: "STATIC",
+  load_assignment: empty(staticCluster.nowhere),
+});
+
+export const nodeClusters: readonly EnvoyResource[] = [
+  nowhereCluster,
+  cluster(staticCluster.inbound, {
+    type: "ORIGINAL_DST",
+    lb_policy: "CLUSTER_PROVIDED",
+    cleanup_interval: "60s",
+    upstream_bind_config: bindInNamespace,
+  }),
+  cluster(staticCluster.denied, {
+    type: "STATIC",
+    load_assignment: {
+      cluster_name: staticCluster.denied,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: refusingAddress } }] }],
+    },
+  }),
+];

@@ -1,0 +1,210 @@
+/**
+ * The encoded resources of one Envoy: keeps what the Envoy has or asked for, makes it again when the model, the pods or
+ * the certificates change, and pushes only what came out different.
+ */
+import { rmSync } from "node:fs";
+import grpc from "@grpc/grpc-js";
+import { envoyPushOrder, envoyType, type EnvoyResource, type TypeUrl } from "../../core/envoy/resource.ts";
+import type { ResourceSet } from "../../core/envoy/resource-set.ts";
+import type { ReplicaChange } from "../../core/mesh/replica.ts";
+import type { Host } from "../host/host.ts";
+import { DeltaServer, type Rejection } from "./delta-server.ts";
+import { versionOf, type ResourceSource, type VersionedResource } from "./resource-source.ts";
+import type { EnvoySchema } from "./schema.ts";
+
+interface Held extends VersionedResource {
+  /** To see without encoding that nothing changed. */
+  readonly text: string;
+}
+
+interface Demand {
+  held: Held | undefined;
+  /** Streams that asked: two during a hot restart. */
+  streams: number;
+}
+
+export interface EnvoyPush {
+  changed(typeUrl: string, names: Iterable<string>): void;
+  resend(typeUrl: string, names: Iterable<string>): void;
+}
+
+export class EnvoySource implements ResourceSource {
+  readonly #host: Host;
+  readonly #schema: EnvoySchema;
+  readonly #resources: ResourceSet;
+  readonly #push: EnvoyPush;
+  readonly #alwaysByType = new Map<TypeUrl, Map<string, Held>>(envoyPushOrder.map((type) => [type, new Map()]));
+  readonly #demandsByType = new Map<TypeUrl, Map<string, Demand>>(envoyPushOrder.map((type) => [type, new Map()]));
+
+  constructor(host: Host, schema: EnvoySchema, resources: ResourceSet, push: EnvoyPush) {
+    this.#host = host;
+    this.#schema = schema;
+    this.#resources = resources;
+    this.#push = push;
+    this.refresh();
+  }
+
+  names(typeUrl: string): Iterable<string> {
+    return this.#always(typeUrl).keys();
+  }
+
+  isListed(typeUrl: string, name: string): boolean {
+    return this.#always(typeUrl).has(name);
+  }
+
+  get(typeUrl: string, name: string): VersionedResource | undefined {
+    return this.#always(typeUrl).get(name) ?? this.#demands(typeUrl).get(name)?.held;
+  }
+
+  asked(typeUrl: string, name: string): void {
+    const type = envoyPushOrder.find((one) => one === typeUrl);
+    if (type === undefined || this.isListed(type, name)) return;
+    const demands = this.#demands(type);
+    const demand = demands.get(name) ?? { held: undefined, streams: 0 };
+    demand.streams += 1;
+    demands.set(name, demand);
+    demand.held = this.#make(this.#resources.onDemand(type, name), demand.held);
+  }
+
+  released(typeUrl: string, name: string): void {
+    const demand = this.#demands(typeUrl).get(name);
+    if (!demand) return;
+    demand.streams -= 1;
+    if (demand.streams <= 0) this.#demands(typeUrl).delete(name);
+  }
+
+  /** On-demand Envoy clusters that Envoy holds. */
+  demandedClusters(): readonly string[] {
+    return [...this.#demands(envoyType.cluster).keys()];
+  }
+
+  /** The pods or the certificates changed: everything is made again. */
+  refresh(): void {
+    this.#refreshAlways();
+    this.#refreshDemands(() => true);
+  }
+
+  /** For `MeshReplica.onChange`. */
+  replicaChanged(change: ReplicaChange): void {
+    if (this.#resources.isAlwaysAffected(change)) this.#refreshAlways();
+    this.#refreshDemands((name) => this.#resources.isAffected(name, change));
+  }
+
+  #refreshAlways(): void {
+    const wanted = this.#resources.always();
+    const namesByType = new Map<TypeUrl, Set<string>>(envoyPushOrder.map((type) => [type, new Set()]));
+    const changedByType = new Map<TypeUrl, string[]>();
+    const note = (type: TypeUrl, name: string) => {
+      changedByType.set(type, [...(changedByType.get(type) ?? []), name]);
+    };
+    for (const resource of wanted) {
+      const { type, name } = resource;
+      namesByType.get(type)?.add(name);
+      const before = this.#always(type).get(name);
+      const after = this.#make(resource, before);
+      if (!after || after === before) continue;
+      this.#always(type).set(name, after);
+      note(type, name);
+    }
+    for (const [type, held] of this.#alwaysByType) {
+      for (const name of held.keys()) {
+        if (namesByType.get(type)?.has(name) === true) continue;
+        held.delete(name);
+        note(type, name);
+      }
+    }
+    for (const [type, names] of changedByType) this.#push.changed(type, names);
+  }
+
+  #refreshDemands(isAffected: (name: string) => boolean): void {
+    for (const [type, demands] of this.#demandsByType) {
+      const changed: string[] = [];
+      const updated: string[] = [];
+      for (const [name, demand] of demands) {
+        if (!isAffected(name)) continue;
+        const before = demand.held;
+        demand.held = this.#make(this.#resources.onDemand(type, name), before);
+        if (demand.held === before) continue;
+        changed.push(name);
+        if (before && demand.held) updated.push(name);
+      }
+      if (changed.length > 0) this.#push.changed(type, changed);
+      // Envoy keeps the updated cluster waiting until its endpoints come once more.
+      if (type === envoyType.cluster && updated.length > 0) this.#push.resend(envoyType.endpoints, updated);
+    }
+  }
+
+  /** The same object when nothing changed. A resource that does not fit the schema keeps its last good form. */
+  #make(made: EnvoyResource | undefined, before: Held | undefined): Held | undefined {
+    if (!made) return undefined;
+    const text = JSON.stringify(made.resource);
+    if (before?.text === text) return before;
+    try {
+      const bytes = this.#schema.encodeResource(made.type, made.resource);
+      return { text: made.type === envoyType.secret ? "" : text, version: versionOf(bytes), bytes };
+    } catch (cause) {
+      this.#host.log.error("envoy.resource", { name: made.name, cause: String(cause) });
+      return before;
+    }
+  }
+
+  #always(typeUrl: string): Map<string, Held> {
+    return this.#alwaysByType.get(knownType(typeUrl)) ?? new Map();
+  }
+
+  #demands(typeUrl: string): Map<string, Demand> {
+    return this.#demandsByType.get(knownType(typeUrl)) ?? new Map();
+  }
+}
+
+// A type that we do not make is simply not among the keys of the maps above.
+const knownType = (typeUrl: string): TypeUrl => typeUrl as TypeUrl;
+
+export interface EnvoyServerOptions {
+  readonly socketPath: string;
+  readonly resources: ResourceSet;
+  rejected?(rejection: Rejection): void;
+  connected?(nodeId: string): void;
+}
+
+export interface EnvoyServer {
+  readonly source: EnvoySource;
+  readonly streams: DeltaServer;
+  close(): void;
+}
+
+/** Serves one Envoy over a unix socket that only this user can open. */
+export async function serveEnvoy(host: Host, schema: EnvoySchema, options: EnvoyServerOptions): Promise<EnvoyServer> {
+  const { socketPath, resources, rejected } = options;
+  const streams = new DeltaServer(host, {
+    pushOrder: envoyPushOrder,
+    open: (peer) => {
+      options.connected?.(peer.node.id);
+      return source;
+    },
+    ...(rejected ? { rejected } : {}),
+  });
+  const source = new EnvoySource(host, schema, resources, streams);
+  const server = new grpc.Server();
+  streams.addTo(server);
+  rmSync(socketPath, { force: true });
+  const mask = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.bindAsync(`unix:${socketPath}`, grpc.ServerCredentials.createInsecure(), (cause) =>
+        cause ? reject(cause) : resolve(),
+      );
+    });
+  } finally {
+    process.umask(mask);
+  }
+  return {
+    source,
+    streams,
+    close: () => {
+      streams.endStreams();
+      server.forceShutdown();
+      rmSync(socketPath, { force: true });
+    },
+  };
+}
