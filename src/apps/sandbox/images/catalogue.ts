@@ -1,0 +1,167 @@
+/**
+ * What runs under an image name: the sandbox pulls nothing, a name leads to a program of this machine. Built-in recipes plus
+ * the user's own, kept in a file of the sandbox's state directory. Matching is pure.
+ */
+import { fileExists, joinPath, readText, writeAtomically } from "../../../io/host/files.ts";
+
+export interface Recipe {
+  readonly entrypoint: readonly string[];
+  /** Default arguments, which `args` of the container replaces. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDir: string;
+}
+
+export interface BuiltIn {
+  /** Repository without registry host and tag, such as `mccutchen/go-httpbin`. */
+  readonly repositories: readonly string[];
+  readonly says: string;
+  readonly recipe: (programs: Programs) => Partial<Recipe>;
+}
+
+/** Where Tombolo's own programs are on this machine. */
+export interface Programs {
+  readonly node: string;
+  /** Directory of the built programs. */
+  readonly dist: string;
+  readonly envoy: string;
+}
+
+const shell = (says: string, ...repositories: string[]): BuiltIn => ({
+  repositories,
+  says,
+  recipe: () => ({ entrypoint: [], command: ["/bin/sh"] }),
+});
+
+const program = (name: string, says: string, ...repositories: string[]): BuiltIn => ({
+  repositories,
+  says,
+  recipe: ({ node, dist, envoy }) => ({
+    entrypoint: [node, joinPath(dist, `${name}.js`)],
+    env: { TOMBOLO_ENVOY: envoy },
+  }),
+});
+
+/** httpbin of Python listens on port 80, httpbin of Go on 8080 (or `$PORT`, `-port`). */
+const httpbin = (port: number, says: string, ...repositories: string[]): BuiltIn => ({
+  repositories,
+  says,
+  recipe: ({ node, dist }) => ({
+    entrypoint: [node, joinPath(dist, "httpbin.js")],
+    env: { PORT: String(port) },
+  }),
+});
+
+export const builtIns: readonly BuiltIn[] = [
+  program("tombolod", "Tombolo's control plane", "tombolo/tombolod"),
+  program("agent", "Tombolo's agent", "tombolo/agent"),
+  program("ledger", "the sample app ledger", "tombolo/ledger"),
+  program("tcp", "the sample app tcp", "tombolo/tcp"),
+  httpbin(8080, "the sample app httpbin", "tombolo/httpbin"),
+  httpbin(8080, "httpbin as go-httpbin is configured", "mccutchen/go-httpbin"),
+  httpbin(80, "httpbin on port 80", "kennethreitz/httpbin"),
+  {
+    repositories: ["envoyproxy/envoy", "envoyproxy/envoy-distroless"],
+    says: "this machine's Envoy",
+    recipe: ({ envoy }) => ({ entrypoint: [envoy], command: ["-c", "/etc/envoy/envoy.yaml"] }),
+  },
+  {
+    repositories: ["curlimages/curl", "curl/curl"],
+    says: "this machine's curl",
+    recipe: () => ({ entrypoint: ["curl"], command: ["--help"] }),
+  },
+  {
+    repositories: ["pause", "google_containers/pause"],
+    says: "a program that only waits",
+    recipe: () => ({ entrypoint: ["sleep", "2147483647"] }),
+  },
+  shell("this machine's programs", "nicolaka/netshoot", "alpine", "busybox", "debian", "ubuntu", "bash"),
+  shell(
+    "this machine's programs",
+    "e2e-test-images/busybox",
+    "alpine/curl",
+    "governmentpaas/curl-ssl",
+    "python",
+    "node",
+  ),
+];
+
+/** Shown as ErrImagePull; the sentence says what to do. */
+export class ImageProblem extends Error {}
+
+/** Without registry host, tag and digest: `docker.io/library/alpine:3.20` is `alpine`. */
+export function repositoryOf(image: string): string {
+  const [named = ""] = image.split("@", 1);
+  const parts = named.split("/");
+  const [first = ""] = parts;
+  const hasHost = parts.length > 1 && (/[.:]/.test(first) || first === "localhost");
+  const path = (hasHost ? parts.slice(1) : parts).join("/");
+  const untagged = path.replace(/:[^/:]*$/, "");
+  return untagged.replace(/^library\//, "");
+}
+
+export interface UserMapping {
+  /** A whole image name, or a repository. */
+  readonly image: string;
+  readonly argv: readonly string[];
+}
+
+/** `user` first, so that a mapping can replace a built-in recipe. */
+export function recipeFor(image: string, user: readonly UserMapping[], programs: Programs): Recipe | undefined {
+  const repository = repositoryOf(image);
+  const own = user.find((one) => one.image === image) ?? user.find((one) => repositoryOf(one.image) === repository);
+  const builtIn = builtIns.find(({ repositories }) => repositories.includes(repository));
+  const found = own === undefined ? builtIn?.recipe(programs) : { entrypoint: own.argv };
+  if (found === undefined) return undefined;
+  return { entrypoint: [], command: [], env: {}, workingDir: "/", ...found };
+}
+
+export const unknownImageText = (image: string): string =>
+  `the sandbox pulls no images and knows no program for "${image}"; map it to one of this machine with: ` +
+  `tombolo sandbox load ${image} -- <program> [argument...]`;
+
+/** The user's mappings, read anew for every use: `tombolo sandbox load` works on a running sandbox. */
+export class Images {
+  private readonly file: string;
+  private readonly programs: Programs;
+
+  constructor(stateDirectory: string, programs: Programs) {
+    this.file = joinPath(stateDirectory, "images.json");
+    this.programs = programs;
+  }
+
+  async resolve(image: string): Promise<Recipe> {
+    const recipe = recipeFor(image, await readMappings(this.file), this.programs);
+    if (recipe === undefined) throw new ImageProblem(unknownImageText(image));
+    const script = recipe.entrypoint[1];
+    if (script?.startsWith(this.programs.dist) === true && !fileExists(script)) {
+      throw new ImageProblem(`the program of "${image}" is not built yet (${script} is missing); run: npm run build`);
+    }
+    return recipe;
+  }
+
+  async list(): Promise<readonly { readonly image: string; readonly says: string }[]> {
+    const own = (await readMappings(this.file)).map(({ image, argv }) => ({ image, says: argv.join(" ") }));
+    const given = builtIns.flatMap(({ repositories, says }) => repositories.map((image) => ({ image, says })));
+    return [...own, ...given];
+  }
+
+  async load(image: string, argv: readonly string[]): Promise<void> {
+    if (argv.length === 0)
+      throw new Error(`Say which program "${image}" is: tombolo sandbox load ${image} -- <program>`);
+    const others = (await readMappings(this.file)).filter((one) => one.image !== image);
+    await writeAtomically(this.file, `${JSON.stringify([...others, { image, argv }], null, 2)}\n`);
+  }
+}
+
+async function readMappings(file: string): Promise<readonly UserMapping[]> {
+  const text = await readText(file);
+  if (text === undefined) return [];
+  const value: unknown = JSON.parse(text);
+  if (!Array.isArray(value)) throw new Error(`${file} is not a list of image mappings; remove it to start anew.`);
+  return value.flatMap((one: unknown): UserMapping[] => {
+    const isMapping =
+      typeof one === "object" && one !== null && "image" in one && "argv" in one && Array.isArray(one.argv);
+    return isMapping ? [{ image: String(one.image), argv: (one.argv as unknown[]).map(String) }] : [];
+  });
+}

@@ -1,0 +1,84 @@
+/**
+ * Files and directories of the machine. Writes that others read are atomic: a new file, then a rename. What is missing is
+ * `undefined`, not an exception.
+ */
+import { existsSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+
+export const joinPath = join;
+export const parentPath = dirname;
+export const homeDirectory = homedir;
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+
+export async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Writes beside the target and renames over it; the directory is made when missing. */
+export async function writeAtomically(path: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
+  await makeDirectory(dirname(path));
+  const temporary = `${path}.${process.pid}.new`;
+  await writeFile(temporary, data, { mode, flush: true });
+  await rename(temporary, path);
+}
+
+export async function makeDirectory(path: string, mode = 0o755): Promise<void> {
+  await mkdir(path, { recursive: true, mode });
+}
+
+/** Removes a file or a whole directory; missing is fine. Never crosses into another file system's mount by itself. */
+export async function removePath(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 2 });
+}
+
+export const fileExists = (path: string): boolean => existsSync(path);
+export const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+/** For files of /proc and /sys, which never block. */
+export function readNow(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** For /proc/sys inside a namespace that this thread has entered. */
+export function writeNow(path: string, text: string): void {
+  writeFileSync(path, text);
+}
+
+export function listNow(path: string): readonly string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+export function linkTargetNow(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Device and inode: two paths with the same answer are the same file or namespace. */
+export function identityNow(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}
