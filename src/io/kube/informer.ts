@@ -36,8 +36,11 @@ export interface InformerOptions {
 const retry = { baseMs: 100, maxMs: 10_000 };
 /** A watch that lived this long was healthy: the next failure starts counting anew. */
 const healthyWatchMs = 5_000;
-/** Answers of "not found" in a row before a kind counts as not installed: an API server that starts may say so briefly. */
-const missingKindAnswers = 3;
+/**
+ * Answers of "not found" in a row before a kind counts as not installed: an API server that starts may say so briefly,
+ * and objects that were there are not given up lightly.
+ */
+const missingKindAnswers = { whenEmpty: 3, whenKnown: 10 };
 
 export function startInformer<T extends KubeObject>(
   host: Host,
@@ -105,7 +108,8 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
     const isMissing = error instanceof KubeError && error.code === 404;
     if (isExpired || isMissing) this.revision = undefined;
     this.notFoundAnswers = isMissing ? this.notFoundAnswers + 1 : 0;
-    if (this.notFoundAnswers === missingKindAnswers) {
+    const { whenEmpty, whenKnown } = missingKindAnswers;
+    if (this.notFoundAnswers === (this.objects.size === 0 ? whenEmpty : whenKnown)) {
       this.host.log.info("informer.kind_missing", { kind: this.type.kind, group: this.type.group });
       this.replaceAll([]);
       this.markSynced();

@@ -18,12 +18,12 @@ export async function applyGateway(
   client: KubeClient,
   gateway: Gateway,
   settings: ControlSettings,
-  existing: (manifest: Manifest) => KubeObject | undefined,
+  existing: (manifest: Manifest) => Promise<KubeObject | undefined>,
   signal: AbortSignal,
 ): Promise<void> {
   for (const manifest of gatewayManifests(gateway, settings)) {
     const { type, object } = manifest;
-    const found = existing(manifest);
+    const found = await existing(manifest);
     if (found !== undefined && !isOurs(found, gateway)) {
       throw new ForeignObject(
         `${type.kind} ${objectKey(found)} exists already and does not belong to Gateway ${objectKey(gateway)}. ` +

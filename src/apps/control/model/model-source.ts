@@ -1,0 +1,90 @@
+/** The model's rows as resources of the model stream: the same for every agent, encoded when first asked for. */
+import { encodePolicy, encodeService, encodeWorkload } from "../../../core/proto/codec.ts";
+import { typeUrl } from "../../../core/proto/wire.ts";
+import type { Collection } from "../../../core/graph/collection.ts";
+import type { Graph } from "../../../core/graph/graph.ts";
+import type { MeshService, Policy, Workload } from "../../../core/mesh/model.ts";
+import { versionOf } from "../../../io/xds/resource-source.ts";
+import type { ResourceSource, VersionedResource } from "../../../io/xds/resource-source.ts";
+
+export interface ModelRows {
+  /** By uid. */
+  readonly workloads: Collection<Workload>;
+  /** By `<namespace>/<hostname>`. */
+  readonly services: Collection<MeshService>;
+  /** By `<namespace>/<name>`. */
+  readonly policies: Collection<Policy>;
+}
+
+/** Services go before workloads and policies before both, so that nothing refers to what is not there yet. */
+export const modelPushOrder = [typeUrl.authorization, typeUrl.address];
+
+export class ModelSource implements ResourceSource {
+  private readonly rows: ModelRows;
+  /** Rows are never changed in place, so an encoded row stays right for as long as the row lives. */
+  private readonly encoded = new WeakMap<object, VersionedResource>();
+
+  constructor(rows: ModelRows) {
+    this.rows = rows;
+  }
+
+  *names(type: string): Iterable<string> {
+    if (type === typeUrl.authorization) yield* this.rows.policies.rows.keys();
+    if (type !== typeUrl.address) return;
+    yield* this.rows.services.rows.keys();
+    yield* this.rows.workloads.rows.keys();
+  }
+
+  isListed(type: string, name: string): boolean {
+    if (type === typeUrl.authorization) return this.rows.policies.rows.has(name);
+    return type === typeUrl.address && (this.rows.services.rows.has(name) || this.rows.workloads.rows.has(name));
+  }
+
+  get(type: string, name: string): VersionedResource | undefined {
+    const { policies, services, workloads } = this.rows;
+    if (type === typeUrl.authorization) return this.resource(policies.rows.get(name), encodePolicy);
+    if (type !== typeUrl.address) return undefined;
+    return (
+      this.resource(services.rows.get(name), encodeService) ?? this.resource(workloads.rows.get(name), encodeWorkload)
+    );
+  }
+
+  private resource<Row extends object>(
+    row: Row | undefined,
+    encode: (row: Row) => Uint8Array,
+  ): VersionedResource | undefined {
+    if (row === undefined) return undefined;
+    const known = this.encoded.get(row);
+    if (known !== undefined) return known;
+    const bytes = encode(row);
+    const made = { bytes, version: versionOf(bytes) };
+    this.encoded.set(row, made);
+    return made;
+  }
+}
+
+/** Tells `changed` after each commit which resources moved. */
+export function followModel(
+  graph: Graph,
+  rows: ModelRows,
+  changed: (type: string, names: readonly string[]) => void,
+): void {
+  graph.watch(rows.policies, (changes) =>
+    changed(
+      typeUrl.authorization,
+      changes.map(({ key }) => key),
+    ),
+  );
+  graph.watch(rows.services, (changes) =>
+    changed(
+      typeUrl.address,
+      changes.map(({ key }) => key),
+    ),
+  );
+  graph.watch(rows.workloads, (changes) =>
+    changed(
+      typeUrl.address,
+      changes.map(({ key }) => key),
+    ),
+  );
+}
