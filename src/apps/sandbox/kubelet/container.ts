@@ -2,6 +2,7 @@
  * The life of one container: started, probed, restarted with growing pauses, stopped in order. Owns its process, its log and
  * its status; the pod owns the order among containers.
  */
+import type { Readable } from "node:stream";
 import type { Container, ContainerState, ContainerStatus, LifecycleHandler } from "../../../core/api/pod.ts";
 import { identityNow, joinPath, readNow } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
@@ -32,7 +33,7 @@ export interface Prepared {
 
 /** What a container needs of its pod. */
 export interface ContainerSurroundings {
-  readonly namespaces: NamespacePaths;
+  readonly namespaces: () => NamespacePaths;
   readonly nodeNetns: string;
   readonly podIp: string;
   readonly logDirectory: string;
@@ -194,7 +195,7 @@ export class ContainerRunner {
     try {
       const { script, argv, env } = prepared;
       const { stdin = false, tty = false } = this.spec;
-      running = await startContainer({ namespaces: this.pod.namespaces, script, argv, env, stdin, tty });
+      running = await startContainer({ namespaces: this.pod.namespaces(), script, argv, env, stdin, tty });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.pod.record("Warning", "Failed", `Error: ${message}`);
@@ -280,7 +281,7 @@ export class ContainerRunner {
     if (running === undefined || prepared === undefined) return undefined;
     const containerPid = innerPid(running, this.spec.tty === true);
     const { env, workingDir } = prepared;
-    return startExec({ namespaces: this.pod.namespaces, containerPid, workingDir, argv, env, ...options });
+    return startExec({ namespaces: this.pod.namespaces(), containerPid, workingDir, argv, env, ...options });
   }
 
   private async execToEnd(command: readonly string[], timeoutMs: number): Promise<{ code: number; output: string }> {
@@ -358,13 +359,13 @@ export class ContainerRunner {
 }
 
 const drained = (running: Running): Promise<unknown> =>
-  Promise.all(
-    [running.stdout, running.stderr].map((stream) =>
-      stream === undefined || stream.readableEnded || stream.destroyed
-        ? undefined
-        : new Promise((resolve) => stream.once("close", resolve)),
-    ),
-  );
+  Promise.all([running.stdout, running.stderr].map(async (stream) => stream === undefined || closed(stream)));
+
+const closed = (stream: Readable): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.readableEnded || stream.destroyed) resolve();
+    else stream.once("close", () => resolve());
+  });
 
 /** With a terminal the child is `nsenter`, and the program is its child. */
 function innerPid(running: Running, tty: boolean): number {

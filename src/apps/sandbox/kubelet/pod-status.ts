@@ -108,7 +108,7 @@ export function statusOf(pod: Pod, facts: PodFacts, before: PodStatus | undefine
   const others = (before?.conditions ?? []).filter(({ type }) => !ownTypes.has(type));
   return {
     phase,
-    ...(facts.failure ?? {}),
+    ...facts.failure,
     conditions: [...own, ...others],
     hostIP: facts.hostIp,
     hostIPs: [{ ip: facts.hostIp }],

@@ -138,11 +138,8 @@ export class PodWorker {
   }
 
   private surroundings(): ContainerSurroundings {
-    const worker = this;
     return {
-      get namespaces() {
-        return worker.sandbox.paths;
-      },
+      namespaces: () => this.sandbox.paths,
       nodeNetns: netnsPath(this.means.node.netns),
       podIp: this.podIp,
       logDirectory: this.sandbox.logDirectory,

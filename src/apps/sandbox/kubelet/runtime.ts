@@ -189,12 +189,12 @@ function openTerminal(
   const { pid: pidNamespace, ...others } = options.namespaces;
   const pidFlags = pidNamespace === undefined ? [] : [`--pid=${pidNamespace}`];
   // node-pty's own types want a string encoding; with none, data comes as buffers.
-  const { spawn } = createRequire(import.meta.url)("@lydell/node-pty") as {
+  const nodePty = createRequire(import.meta.url)("@lydell/node-pty") as {
     spawn(file: string, args: readonly string[], options: Record<string, unknown>): Pty;
   };
   const env = { TERM: "xterm", ...options.env };
   const pty = withNamespaces(others, () =>
-    spawn(command, [...enter, ...pidFlags, ...rest], { cols: 80, rows: 24, cwd: "/", env, encoding: null }),
+    nodePty.spawn(command, [...enter, ...pidFlags, ...rest], { cols: 80, rows: 24, cwd: "/", env, encoding: null }),
   );
   return terminalOf(pty);
 }

@@ -1,0 +1,256 @@
+/** The kubelet and the network of one cluster with two nodes, over an API server in memory. Needs root. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Container, Pod, PodSpec } from "../../src/core/api/pod.ts";
+import { builtin } from "../../src/core/api/resources.ts";
+import { systemHost } from "../../src/io/host/host.ts";
+import { run } from "../../src/io/host/processes.ts";
+import { startInformer } from "../../src/io/kube/informer.ts";
+import { MemoryKubeClient } from "../../src/io/kube/memory-client.ts";
+import { Images } from "../../src/apps/sandbox/images/catalogue.ts";
+import { Kubelet } from "../../src/apps/sandbox/kubelet/kubelet.ts";
+import { rootModeOf } from "../../src/apps/sandbox/kubelet/root-mode.ts";
+import { PodStreams } from "../../src/apps/sandbox/kubelet/streams.ts";
+import { planCluster } from "../../src/apps/sandbox/network/addresses.ts";
+import { namespacesOf, removeSandboxNetwork } from "../../src/apps/sandbox/network/leftovers.ts";
+import { makeBridge, makeNode } from "../../src/apps/sandbox/network/links.ts";
+
+const host = systemHost("warn");
+const sandboxId = `f${host.random.below(0xfff).toString(16).padStart(3, "0")}`;
+const plan = planCluster({ sandboxId, cluster: "kt", index: 7, underlay: "100.90", nodes: 2 });
+const ending = new AbortController();
+const client = new MemoryKubeClient();
+const directory = mkdtempSync(join(tmpdir(), "tombolo-kubelet-"));
+const kubelets: Kubelet[] = [];
+const streams = new PodStreams(host, (uid) => kubelets.map((kubelet) => kubelet.find(uid)).find(Boolean));
+
+beforeAll(async () => {
+  client.answer = ({ verb }) =>
+    verb === "post" ? { status: { token: "a.b.c", expirationTimestamp: "2099-01-01T00:00:00Z" } } : undefined;
+  await client.create(builtin.configMaps, {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "kube-root-ca.crt", namespace: "default" },
+    data: { "ca.crt": "CA" },
+  });
+  await makeBridge(sandboxId, plan.underlay);
+  const { signal } = ending;
+  const informers = {
+    pods: startInformer(host, client, builtin.pods, { signal }),
+    configMaps: startInformer(host, client, builtin.configMaps, { signal }),
+    secrets: startInformer(host, client, builtin.secrets, { signal }),
+  };
+  const programs = { node: process.execPath, dist: "/nonexistent", envoy: "envoy" };
+  const { mode: rootMode, machineMounts } = await rootModeOf(directory);
+  for (const node of plan.nodes) {
+    await makeNode(plan, node);
+    const means = {
+      plan,
+      node,
+      images: new Images(directory, programs),
+      client,
+      directory: join(directory, node.name),
+      rootMode,
+      machineMounts,
+      path: process.env["PATH"] ?? "",
+      lookup: (namespace: string) => ({
+        configMap: (name: string) => informers.configMaps.objects.get(`${namespace}/${name}`),
+        secret: (name: string) => informers.secrets.objects.get(`${namespace}/${name}`),
+      }),
+    };
+    kubelets.push(await Kubelet.start(host, means, informers, signal));
+  }
+});
+
+afterAll(async () => {
+  await Promise.all(kubelets.map((kubelet) => kubelet.stop()));
+  ending.abort(new Error("over"));
+  await removeSandboxNetwork(host, sandboxId);
+  rmSync(directory, { recursive: true, force: true });
+  expect(namespacesOf(sandboxId)).toEqual([]);
+});
+
+const shell = (script: string, more: Partial<Container> = {}): Container => ({
+  name: "main",
+  image: "alpine",
+  command: ["sh", "-c", script],
+  ...more,
+});
+
+let serial = 0;
+async function makePod(spec: Partial<PodSpec> & { containers: Container[] }, node = 0): Promise<Pod> {
+  serial += 1;
+  const uid = host.random.uuid();
+  return client.create(builtin.pods, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: `pod-${serial}`, namespace: "default", uid, labels: { app: "x" } },
+    spec: { nodeName: plan.nodes[node]!.name, ...spec },
+  });
+}
+
+async function until(pod: Pod, holds: (pod: Pod) => boolean): Promise<Pod> {
+  const untilMs = Date.now() + 20_000;
+  for (;;) {
+    const now = await client.get(builtin.pods, { name: pod.metadata.name, namespace: "default" });
+    if (holds(now)) return now;
+    if (Date.now() > untilMs) throw new Error(`still ${JSON.stringify(now.status, null, 1)}`);
+    await host.clock.sleep(20);
+  }
+}
+
+const isReady = ({ status }: Pod) =>
+  status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false;
+
+async function textOf(stream: Readable | undefined): Promise<string> {
+  let text = "";
+  for await (const chunk of stream ?? []) text += String(chunk);
+  return text;
+}
+
+async function exec(pod: Pod, command: string[], input?: string, tty = false) {
+  const request = { command, stdin: input !== undefined, stdout: true, stderr: !tty, tty };
+  const session = await streams.exec(pod, "main", request);
+  session.stdin?.end(input);
+  const [stdout, stderr, exit] = await Promise.all([textOf(session.stdout), textOf(session.stderr), session.exit]);
+  return { stdout, stderr, code: exit.code };
+}
+
+const remove = (pod: Pod, seconds: number) =>
+  client.patch(
+    builtin.pods,
+    { name: pod.metadata.name, namespace: "default" },
+    {
+      type: "merge",
+      body: { metadata: { deletionTimestamp: "2026-01-01T00:00:00Z", deletionGracePeriodSeconds: seconds } },
+    },
+  );
+
+async function gone(pod: Pod): Promise<void> {
+  const untilMs = Date.now() + 20_000;
+  while (client.all(builtin.pods).some(({ metadata }) => metadata.name === pod.metadata.name)) {
+    if (Date.now() > untilMs) throw new Error(`${pod.metadata.name} is still there`);
+    await host.clock.sleep(20);
+  }
+}
+
+it("runs a pod with its own host name, files, environment and token, and answers exec", async () => {
+  const env = [
+    { name: "IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } },
+    { name: "TEXT", value: "at $(IP)" },
+  ];
+  const pod = await until(await makePod({ containers: [shell("echo started; exec sleep 600", { env })] }), isReady);
+  expect(pod.status?.podIP).toMatch(/^10\.17\.1\./);
+  const seen = await exec(pod, [
+    "sh",
+    "-c",
+    'hostname; echo "$TEXT"; cat /etc/resolv.conf; cat /var/run/secrets/kubernetes.io/serviceaccount/token; exit 7',
+  ]);
+  expect(seen.code).toBe(7);
+  expect(seen.stdout).toContain(`${pod.metadata.name}\nat ${pod.status?.podIP}\nsearch default.svc.cluster.local`);
+  expect(seen.stdout).toContain("nameserver 10.96.0.10");
+  expect(seen.stdout).toContain("a.b.c");
+  expect((await exec(pod, ["cat"], "from stdin")).stdout).toBe("from stdin");
+  expect((await exec(pod, ["sh", "-c", "tty; exit 3"], undefined, true)).code).toBe(3);
+  expect((await exec(pod, ["sh", "-c", "echo x > /file-of-pod; cat /proc/mounts | wc -l; ls /run"])).code).toBe(0);
+  expect((await run("ls", ["/file-of-pod"])).code).not.toBe(0);
+  const logs = await streams.logs(pod, "main", {
+    follow: false,
+    previous: false,
+    timestamps: false,
+    signal: ending.signal,
+  });
+  expect(await textOf(logs)).toBe("started\n");
+  await remove(pod, 5);
+  await gone(pod);
+  expect(namespacesOf(sandboxId).filter((name) => name.includes("-pod-"))).toEqual([]);
+});
+
+it("carries traffic between pods of two nodes, and from the node to a pod's probe", async () => {
+  const serve = `exec ${process.execPath} -e 'require("http").createServer((q,s)=>s.end("hi "+q.socket.remoteAddress)).listen(8080)'`;
+  const readinessProbe = { httpGet: { path: "/", port: "http" }, periodSeconds: 1 };
+  const ports = [{ name: "http", containerPort: 8080 }];
+  const made = await makePod({ containers: [shell(serve, { readinessProbe, ports })] }, 1);
+  const server = await until(made, isReady);
+  const caller = await until(await makePod({ containers: [shell("exec sleep 600")] }), isReady);
+  const answer = await exec(caller, ["curl", "-s", "-m", "5", `http://${server.status?.podIP}:8080/`]);
+  expect(answer.stdout).toContain(`hi ::ffff:${caller.status?.podIP}`);
+  const forward = await streams.portForward(server, 8080);
+  forward.end("GET / HTTP/1.0\r\n\r\n");
+  expect(await textOf(forward as unknown as Readable)).toContain("hi ::ffff:127.0.0.1");
+  await expect(streams.portForward(server, 9)).rejects.toThrow(/refused/);
+  await Promise.all([remove(server, 1), remove(caller, 1)]);
+  await Promise.all([gone(server), gone(caller)]);
+});
+
+it("runs init containers first, restarts what fails, and keeps the log of the run before", async () => {
+  const volumes = [{ name: "shared", emptyDir: {} }];
+  const volumeMounts = [{ name: "shared", mountPath: "/shared" }];
+  const pod = await makePod({
+    volumes,
+    initContainers: [{ ...shell("echo 0 > /shared/runs", { volumeMounts }), name: "first" }],
+    containers: [
+      shell(
+        "n=$(cat /shared/runs); echo run $n; echo $((n+1)) > /shared/runs; [ $n -gt 0 ] && exec sleep 600; exit 4",
+        {
+          volumeMounts,
+        },
+      ),
+    ],
+  });
+  const restarted = await until(pod, (now) => now.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(now));
+  const [status] = restarted.status?.containerStatuses ?? [];
+  expect(status?.lastState?.terminated).toMatchObject({ exitCode: 4, reason: "Error" });
+  const options = { follow: false, timestamps: false, signal: ending.signal };
+  expect(await textOf(await streams.logs(restarted, "main", { ...options, previous: true }))).toBe("run 0\n");
+  expect(await textOf(await streams.logs(restarted, "main", { ...options, previous: false }))).toBe("run 1\n");
+  await remove(pod, 1);
+  await gone(pod);
+});
+
+it("finishes a pod that is not to restart, and follows its log to the end", async () => {
+  const pod = await makePod({
+    restartPolicy: "Never",
+    containers: [shell("for i in 1 2 3; do echo line $i; sleep 0.1; done")],
+  });
+  await until(
+    pod,
+    ({ status }) => status?.containerStatuses?.[0]?.state.running !== undefined || status?.phase === "Succeeded",
+  );
+  const follow = { follow: true, previous: false, timestamps: false, signal: ending.signal };
+  expect(await textOf(await streams.logs(pod, "main", follow))).toBe("line 1\nline 2\nline 3\n");
+  await until(pod, ({ status }) => status?.phase === "Succeeded");
+  await remove(pod, 0);
+  await gone(pod);
+});
+
+it("lets a program finish on SIGTERM, and kills one that does not", async () => {
+  const polite = await until(
+    await makePod({ containers: [shell("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done")] }),
+    isReady,
+  );
+  const stubborn = await until(
+    await makePod({ containers: [shell("trap '' TERM; while :; do sleep 0.05; done")] }),
+    isReady,
+  );
+  const follow = { follow: true, previous: false, timestamps: false, signal: ending.signal };
+  const log = textOf(await streams.logs(polite, "main", follow));
+  await Promise.all([remove(polite, 20), remove(stubborn, 1)]);
+  await Promise.all([gone(polite), gone(stubborn)]);
+  expect(await log).toBe("bye\n");
+});
+
+it("says how to map an image that it does not know", async () => {
+  const pod = await makePod({ containers: [shell("true", { image: "example.com/team/app:1" })] });
+  const waiting = await until(
+    pod,
+    ({ status }) => status?.containerStatuses?.[0]?.state.waiting?.reason === "ErrImagePull",
+  );
+  const message = waiting.status?.containerStatuses?.[0]?.state.waiting?.message;
+  expect(message).toContain("tombolo sandbox load example.com/team/app:1 -- ");
+  await remove(pod, 0);
+  await gone(pod);
+});
