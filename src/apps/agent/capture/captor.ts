@@ -34,7 +34,7 @@ const isEqual = (one: WantedPod, other: WantedPod): boolean =>
 const retryMs = { least: 250, most: 15_000 };
 
 export class Captor {
-  readonly podsByUid = new Map<string, LocalPod>();
+  readonly podsByUid: Map<string, LocalPod>;
   readonly #entries = new Map<string, Entry>();
   readonly #host: Host;
   readonly #effects: CaptureEffects;
@@ -46,8 +46,9 @@ export class Captor {
   constructor(
     host: Host,
     effects: CaptureEffects,
-    options: { trustDomain: string; signal: AbortSignal; changed: () => void },
+    options: { trustDomain: string; signal: AbortSignal; changed: () => void; podsByUid?: Map<string, LocalPod> },
   ) {
+    this.podsByUid = options.podsByUid ?? new Map();
     this.#host = host;
     this.#effects = effects;
     this.#trustDomain = options.trustDomain;

@@ -15,14 +15,7 @@ import type { LocalPod, NodeView, SecretSource } from "../../../core/envoy/view.
 import { serviceKey } from "../../../core/mesh/model.ts";
 import { addressKey, type ReplicaChange } from "../../../core/mesh/replica.ts";
 import type { ResourceSource, VersionedResource } from "../../../io/xds/resource-source.ts";
-
-/** Turns a resource into bytes with a version; the schema of Envoy does it. */
-export type Encode = (resource: EnvoyResource) => VersionedResource;
-
-/** Tells the server that names of a type may have changed. */
-export interface Push {
-  changed(typeUrl: string, names: Iterable<string>): void;
-}
+import type { Encode, Push } from "./source.ts";
 
 const staticClusters = new Map(nodeClusters.map((cluster) => [cluster.name, cluster]));
 const listenerNames = (pod: LocalPod): readonly string[] => Object.values(podListenerName).map((of) => of(pod.uid));

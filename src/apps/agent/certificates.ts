@@ -1,0 +1,96 @@
+/**
+ * The certificates of the node's pods and the roots they are checked against, as Envoy's secrets take them. Keys are made
+ * here, kept in memory, and handed to Envoy over its unix socket only.
+ */
+import { readFileSync } from "node:fs";
+import type { KeyPair, SecretSource } from "../../core/envoy/view.ts";
+import type { MeshReplica } from "../../core/mesh/replica.ts";
+import type { Host } from "../../io/host/host.ts";
+import { CaClient } from "../../io/identity/ca-client.ts";
+import { CertificateStore } from "../../io/identity/certificate-store.ts";
+import type { AgentConfig } from "./config.ts";
+import { channelOptions, controlPlaneCredentials, token } from "./control-plane.ts";
+
+/** The kubelet renews the mounted root within a minute or so; asking more often would not make it faster. */
+const rootPollMs = 5_000;
+
+export class NodeCertificates implements SecretSource {
+  readonly store: CertificateStore;
+  readonly #host: Host;
+  readonly #config: AgentConfig;
+  readonly #replica: MeshReplica;
+  readonly #releases = new Map<string, () => void>();
+  #root = "";
+
+  constructor(host: Host, config: AgentConfig, replica: MeshReplica) {
+    this.#host = host;
+    this.#config = config;
+    this.#replica = replica;
+    this.#root = readFileSync(config.rootCertPath, "utf8");
+    const options = { target: config.controlPlane, channelOptions: {}, token: () => token(config) };
+    this.store = new CertificateStore(host, async (identity, signal) => {
+      // A client of its own for each request, since the root may have changed; they are rare.
+      const client = new CaClient(host, {
+        ...options,
+        ...channelOptions,
+        credentials: controlPlaneCredentials(config),
+      });
+      try {
+        return await client.request(identity, signal);
+      } finally {
+        client.close();
+      }
+    });
+  }
+
+  /** Exactly these identities are kept supplied. */
+  want(identities: ReadonlySet<string>): void {
+    for (const [identity, release] of this.#releases) {
+      if (identities.has(identity)) continue;
+      this.#releases.delete(identity);
+      release();
+    }
+    for (const identity of identities) {
+      if (!this.#releases.has(identity)) this.#releases.set(identity, this.store.want(identity));
+    }
+  }
+
+  certificateOf(identity: string): KeyPair | undefined {
+    const found = this.store.get(identity);
+    return found && { certificateChain: found.chainPem, privateKey: found.keyPem };
+  }
+
+  /** One shared root vouches for every trust domain that the model knows; none other is accepted at all. */
+  bundlesByTrustDomain(): ReadonlyMap<string, string> {
+    const domains = new Set([this.#config.trustDomain]);
+    for (const { trustDomain, remote } of this.#replica.workloads()) {
+      if (trustDomain !== "") domains.add(trustDomain);
+      for (const identity of remote?.identities ?? []) {
+        const domain = /^spiffe:\/\/([^/]+)\//.exec(identity)?.[1];
+        if (domain !== undefined) domains.add(domain);
+      }
+    }
+    return new Map([...domains].sort().map((domain) => [domain, this.#root]));
+  }
+
+  /** Follows the mounted root until the signal aborts. */
+  async followRoot(changed: () => void, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#host.clock.sleep(rootPollMs, signal).catch(() => undefined);
+      const now = readRoot(this.#config.rootCertPath) ?? this.#root;
+      if (now === this.#root) continue;
+      this.#root = now;
+      this.#host.log.info("trust.changed", { file: this.#config.rootCertPath });
+      changed();
+    }
+  }
+}
+
+/** While the kubelet swaps the file it may be missing for a moment. */
+function readRoot(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

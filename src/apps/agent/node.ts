@@ -1,0 +1,145 @@
+/**
+ * The agent of a node: follows the node's pods and the model, captures, keeps certificates, answers DNS, runs Envoy.
+ * Wiring only; each part owns its own state.
+ */
+import { port } from "../../core/api/names.ts";
+import { podListenerName } from "../../core/envoy/names.ts";
+import type { NodeView } from "../../core/envoy/view.ts";
+import { podWorkloadUid } from "../../core/envoy/endpoints.ts";
+import type { Locality } from "../../core/mesh/model.ts";
+import { MeshReplica, type ReplicaChange } from "../../core/mesh/replica.ts";
+import { joinPath } from "../../io/host/files.ts";
+import type { Host } from "../../io/host/host.ts";
+import { httpKubeClient } from "../../io/kube/http-client.ts";
+import { inClusterEndpoint } from "../../io/kube/in-cluster.ts";
+import { serveAnnouncements } from "./capture/announcements.ts";
+import { Captor } from "./capture/captor.ts";
+import { captureEffects } from "./capture/effects.ts";
+import { NodePods } from "./capture/node-pods.ts";
+import { NodeCertificates } from "./certificates.ts";
+import type { AgentConfig } from "./config.ts";
+import { serveMeshDns } from "./dns.ts";
+import { NodeSource } from "./envoy/node-source.ts";
+import { encoder } from "./envoy/source.ts";
+import type { Surroundings } from "./gateway.ts";
+import { serveHealth } from "./health.ts";
+import { modelClient } from "./model.ts";
+import { loadSchema, type Proxy, startProxy } from "./proxy.ts";
+
+/** A rollout waits for the capture of a node's pods, but one pod that cannot be captured does not stop it for ever. */
+const settleMsMax = 15_000;
+
+/** The node's locality is that of any of its workloads; the control plane read it from the node's labels. */
+function localityOf(view: { node: string; cluster: string; replica: MeshReplica }): Locality {
+  for (const workload of view.replica.workloads()) {
+    if (workload.node === view.node && workload.cluster === view.cluster && workload.locality.region !== "") {
+      return workload.locality;
+    }
+  }
+  return { region: "", zone: "", subzone: "" };
+}
+
+/** Whether the change brought a trust domain that was not known. */
+class TrustDomains {
+  readonly #known = new Set<string>();
+  grew(replica: MeshReplica, change: ReplicaChange): boolean {
+    const before = this.#known.size;
+    for (const uid of change.workloads) {
+      const workload = replica.workload(uid);
+      if (workload === undefined) continue;
+      this.#known.add(workload.trustDomain);
+      for (const identity of workload.remote?.identities ?? []) this.#known.add(identity.split("/")[2] ?? "");
+    }
+    return this.#known.size > before;
+  }
+}
+
+interface Parts {
+  readonly replica: MeshReplica;
+  readonly certificates: NodeCertificates;
+  readonly source: NodeSource;
+  readonly proxy: Proxy;
+}
+
+/** Every kind of change, and what Envoy must hear of it. */
+function connect(parts: Parts): void {
+  const { replica, certificates, source, proxy } = parts;
+  const domains = new TrustDomains();
+  replica.onChange((change) => {
+    source.replicaChanged(change, proxy.server);
+    if (domains.grew(replica, change)) source.trustChanged(proxy.server);
+  });
+  certificates.store.onChange(({ identity }) => source.certificateChanged(identity, proxy.server));
+}
+
+export async function runNode(host: Host, config: AgentConfig, around: Surroundings): Promise<void> {
+  const { signal } = around;
+  const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
+  const replica = new MeshReplica();
+  const certificates = new NodeCertificates(host, config, replica);
+  const podsByUid: Captor["podsByUid"] = new Map();
+  const { node, cluster, network, trustDomain } = config;
+  const view: NodeView = {
+    ...{ node, cluster, network, trustDomain, podsByUid, replica },
+    get locality() {
+      return localityOf({ node, cluster, replica });
+    },
+  };
+  const source = new NodeSource(view, certificates, encoder(loadSchema(around.env, around.programPath)));
+  const proxy = await startProxy(host, {
+    ...around,
+    ...{ config, source, folder: joinPath(config.stateDir, "node"), signal: around.envoySignal },
+  });
+  connect({ replica, certificates, source, proxy });
+
+  const pods = new NodePods(host, client, { node, signal });
+  const effects = captureEffects({
+    ...{ host, client, dnsAddress: config.captureDns ? config.nodeIp : undefined },
+    netnsOf: (uid) => pods.netnsOf(uid),
+    activeListeners: (wait) => proxy.admin.activeListeners(wait),
+    listenersOf: (pod) => [podListenerName.outbound(pod.uid), podListenerName.inbound(pod.uid)],
+  });
+  const captor = new Captor(host, effects, {
+    ...{ trustDomain, signal, podsByUid },
+    changed: () => {
+      certificates.want(new Set([...podsByUid.values()].map((pod) => pod.identity)));
+      source.podsChanged(proxy.server);
+    },
+  });
+  const model = modelClient(host, config, replica);
+  const following = [model.run(signal), certificates.followRoot(() => source.trustChanged(proxy.server), signal)];
+  const announcements = await serveAnnouncements(joinPath(config.stateDir, "cni.sock"), pods);
+  const dns = config.captureDns
+    ? await serveMeshDns(host, { ...config, port: port.dns, replica, podsByUid, signal })
+    : undefined;
+  void pods.run(captor);
+
+  const settleBy = host.clock.now() + settleMsMax;
+  const unknownPods = () =>
+    [...podsByUid.values()].filter((pod) => replica.workload(podWorkloadUid(cluster, pod)) === undefined).length;
+  const health = await serveHealth({
+    address: "0.0.0.0",
+    unready: async () => {
+      if (signal.aborted) return "The agent is shutting down.";
+      if (!model.isSynced) return "The model has not arrived from the control plane yet.";
+      if (!(await proxy.admin.isReady())) return "Envoy is not ready yet.";
+      const isWaiting = !captor.isSettled && host.clock.now() < settleBy;
+      return isWaiting ? "Some pods of the node are not captured yet." : undefined;
+    },
+    metrics: async () =>
+      `${await proxy.admin.get("/stats/prometheus")}${ownMetrics({ pods: podsByUid.size, unknown: unknownPods(), dials: source.dialCount })}`,
+  });
+  await proxy.running;
+  for (const server of [...health, announcements]) server.close();
+  dns?.close();
+  certificates.store.close();
+  await Promise.all(following);
+}
+
+const gauge = (name: string, help: string, value: number): string =>
+  `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`;
+
+const ownMetrics = ({ pods, unknown, dials }: { pods: number; unknown: number; dials: number }): string =>
+  gauge("tombolo_agent_captured_pods", "Pods of this node that are captured.", pods) +
+  gauge("tombolo_agent_unknown_pods", "Captured pods that the model does not have yet.", unknown) +
+  gauge("tombolo_agent_destinations", "Destinations for which Envoy holds a cluster.", dials);
