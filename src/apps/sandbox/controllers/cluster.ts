@@ -81,8 +81,10 @@ export function startCluster(host: Host, client: KubeClient, signal: AbortSignal
   };
 }
 
-/** Nothing may be created in a namespace that is going away, or is not there yet. */
+/**
+ * Nothing may be created in a namespace that is going away. One that the mirror does not know yet may well be there: the
+ * server knows.
+ */
 export function isNamespaceOpen({ mirrors }: Cluster, namespace: string | undefined): boolean {
-  const found = mirrors.namespaces.get(namespace ?? "default");
-  return found !== undefined && found.metadata.deletionTimestamp === undefined;
+  return mirrors.namespaces.get(namespace ?? "default")?.metadata.deletionTimestamp === undefined;
 }

@@ -121,7 +121,8 @@ async function resize(
   { set, replicas, annotations }: SetChange,
 ): Promise<void> {
   const before = replicasOf(set);
-  await mirrors.replicaSets.merge(set, { metadata: { annotations }, spec: { replicas } });
+  const minReadySeconds = deployment.spec.minReadySeconds ?? 0;
+  await mirrors.replicaSets.merge(set, { metadata: { annotations }, spec: { replicas, minReadySeconds } });
   if (before === replicas) return;
   const direction = replicas > before ? "up" : "down";
   const message = `Scaled ${direction} replica set ${set.metadata.name} from ${before} to ${replicas}`;

@@ -132,7 +132,7 @@ async function stateOf(
     const found = await client.get(type, ref, { signal });
     if (found.metadata.uid !== owner.uid) return "absent";
     const isWaiting = isDeleting(found) && found.metadata.finalizers?.includes(foregroundFinalizer) === true;
-    return isWaiting && owner.blockOwnerDeletion !== undefined ? "waiting" : "present";
+    return isWaiting ? "waiting" : "present";
   } catch (error) {
     if (isReason(error, "NotFound")) return "absent";
     throw error;

@@ -109,7 +109,9 @@ function sized(view: RolloutView, set: CountedReplicaSet, replicas: number, isFr
     ...sizeAnnotations(deployment),
     ...(isFresh ? { [rolloutAnnotation.revision]: String(nextRevision(sets, set)) } : {}),
   };
-  const isSame = Object.entries(annotations).every(([name, value]) => set.metadata.annotations?.[name] === value);
+  const isSame =
+    (!isFresh || (set.spec.minReadySeconds ?? 0) === (deployment.spec.minReadySeconds ?? 0)) &&
+    Object.entries(annotations).every(([name, value]) => set.metadata.annotations?.[name] === value);
   return isSame && replicasOf(set) === replicas ? [] : [{ set, replicas, annotations }];
 }
 

@@ -3,9 +3,9 @@ import type { KubeObject, Node, ResourceType } from "../../../../core/api/kube.t
 import type { Pod, PodTemplate } from "../../../../core/api/pod.ts";
 import type { Host } from "../../../../io/host/host.ts";
 import { isoSeconds } from "../../../../io/host/iso-time.ts";
-import { kinds, type RolledDeployment } from "../kinds.ts";
+import { kinds, type BalancedService, type RolledDeployment } from "../kinds.ts";
 import { isDeleting, isFinished, isReady } from "../pods.ts";
-import { startControllers } from "../start.ts";
+import { startControllers, type ControllerOptions } from "../start.ts";
 import { FakeKube } from "./fake-kube.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -13,24 +13,7 @@ const startMs = 1_700_000_000_000;
 /** Turns of the microtask queue without a call after which nothing more will happen by itself. */
 const quietTurns = 150;
 const settleRoundsMax = 20_000;
-
-export interface World {
-  readonly host: Host;
-  readonly kube: FakeKube;
-  readonly clock: VirtualClock;
-  /** Until the controllers have nothing left to do at this time. */
-  settle(): Promise<void>;
-  /** Lets time pass, settling at every timer on the way. */
-  pass(ms: number): Promise<void>;
-  /** Kubelet: runs every bound pod and ends every deleted one, until nothing changes. */
-  run(): Promise<void>;
-  setReady(pod: Pod, ready: boolean): Promise<void>;
-  end(pod: Pod): Promise<void>;
-  pods(namespace?: string): readonly Pod[];
-  stop(): void;
-  /** Ends the controllers and starts new ones over the same store. */
-  restart(): Promise<void>;
-}
+const runRoundsMax = 200;
 
 export const worldTypes: readonly ResourceType[] = Object.values(kinds).map(
   ({ group, version, kind, plural, namespaced }) => ({
@@ -60,97 +43,117 @@ export function fakeHost(clock: VirtualClock, seed = 1): Host {
   };
 }
 
+const options: ControllerOptions = {
+  clusterName: "cluster1",
+  podCidr: "10.11.0.0/16",
+  loadBalancerPool: { first: "198.18.1.200", last: "198.18.1.202" },
+  rootCaPem: "PEM",
+  served: { types: () => worldTypes, onChange: () => undefined },
+};
+
 export async function startWorld(nodes: readonly string[] = ["node1", "node2"]): Promise<World> {
-  const clock = new VirtualClock(startMs);
-  const host = fakeHost(clock);
-  const kube = new FakeKube(clock);
-  let stop = new AbortController();
-  let addresses = 0;
-  const options = {
-    clusterName: "cluster1",
-    podCidr: "10.11.0.0/16",
-    loadBalancerPool: { first: "198.18.1.200", last: "198.18.1.202" },
-    rootCaPem: "PEM",
-    served: { types: () => worldTypes, onChange: () => undefined },
-  };
-  const settle = async (): Promise<void> => {
+  const world = new World();
+  for (const name of ["default", "kube-system"]) await world.kube.create(kinds.namespaces, namespaceOf(name));
+  for (const name of nodes) await world.kube.create(kinds.nodes, nodeOf(name, world.clock.now()));
+  await world.restart();
+  return world;
+}
+
+export class World {
+  readonly clock = new VirtualClock(startMs);
+  readonly host: Host = fakeHost(this.clock);
+  readonly kube = new FakeKube(this.clock);
+  #stop = new AbortController();
+  #addresses = 0;
+
+  /** Until the controllers have nothing left to do at this time. */
+  async settle(): Promise<void> {
     for (let round = 0, seen = -1; round < settleRoundsMax; round += 1) {
-      if (seen === kube.calls) return;
-      seen = kube.calls;
+      if (seen === this.kube.calls) return;
+      seen = this.kube.calls;
       for (let turn = 0; turn < quietTurns; turn += 1) await Promise.resolve();
     }
     throw new Error("The controllers never come to rest: they answer their own writes for ever.");
-  };
-  const pods = (namespace?: string): readonly Pod[] =>
-    kube.all(kinds.pods).filter(({ metadata }) => (namespace ?? metadata.namespace) === metadata.namespace);
-  const setReady = async (pod: Pod, ready: boolean): Promise<void> => {
-    const status = ready ? ("True" as const) : ("False" as const);
-    const lastTransitionTime = isoSeconds(clock.now());
-    const current = await kube.get(kinds.pods, pod.metadata);
-    const podIP = current.status?.podIP ?? `10.11.1.${(addresses += 1)}`;
-    const conditions = ["Ready", "ContainersReady"].map((type) => ({ type, status, lastTransitionTime }));
-    await kube.update(
-      kinds.pods,
-      { ...current, status: { phase: "Running", podIP, conditions } },
-      { subresource: "status" },
-    );
-    await settle();
-  };
-  const end = async (pod: Pod): Promise<void> => {
-    await kube.delete(kinds.pods, pod.metadata, { gracePeriodSeconds: 0 });
-    await settle();
-  };
-  const run = async (): Promise<void> => {
-    for (let round = 0; round < 200; round += 1) {
-      await settle();
-      const due = pods().filter(
+  }
+
+  /** Lets time pass, settling at every timer on the way. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.clock.now() + ms;
+    for (;;) {
+      const next = this.clock.nextWithin(endMs - this.clock.now());
+      this.clock.moveTo(next ?? endMs);
+      await this.settle();
+      if (next === undefined) return;
+    }
+  }
+
+  /** Kubelet: runs every bound pod and ends every deleted one, until nothing changes. */
+  async run(): Promise<void> {
+    for (let round = 0; round < runRoundsMax; round += 1) {
+      await this.settle();
+      const due = this.pods().filter(
         (pod) => pod.spec.nodeName !== undefined && (isDeleting(pod) || (!isReady(pod) && !isFinished(pod))),
       );
       if (due.length === 0) return;
-      for (const pod of due) await (isDeleting(pod) ? end(pod) : setReady(pod, true));
+      for (const pod of due) await (isDeleting(pod) ? this.end(pod) : this.setReady(pod, true));
     }
     throw new Error("The pods never come to rest.");
-  };
-  const start = async (): Promise<void> => {
-    const started = startControllers(host, kube, options, stop.signal);
-    await settle();
+  }
+
+  async setReady(pod: Pod, ready: boolean): Promise<void> {
+    const status = ready ? ("True" as const) : ("False" as const);
+    const lastTransitionTime = isoSeconds(this.clock.now());
+    const current = await this.kube.get(kinds.pods, pod.metadata);
+    const podIP = current.status?.podIP ?? `10.11.1.${(this.#addresses += 1)}`;
+    const conditions = ["Ready", "ContainersReady"].map((type) => ({ type, status, lastTransitionTime }));
+    const running = { ...current, status: { phase: "Running" as const, podIP, conditions } };
+    await this.kube.update(kinds.pods, running, { subresource: "status" });
+    await this.settle();
+  }
+
+  /** The pod's containers have ended by themselves. */
+  async finish(pod: Pod, phase: "Succeeded" | "Failed"): Promise<void> {
+    const current = await this.kube.get(kinds.pods, pod.metadata);
+    await this.kube.update(kinds.pods, { ...current, status: { phase } }, { subresource: "status" });
+    await this.settle();
+  }
+
+  async end(pod: Pod): Promise<void> {
+    await this.kube.delete(kinds.pods, pod.metadata, { gracePeriodSeconds: 0 });
+    await this.settle();
+  }
+
+  pods(namespace?: string): readonly Pod[] {
+    return this.kube.all(kinds.pods).filter(({ metadata }) => (namespace ?? metadata.namespace) === metadata.namespace);
+  }
+
+  stop(): void {
+    this.#stop.abort(new Error("The test has ended."));
+  }
+
+  /** Ends the controllers and starts new ones over the same store. */
+  async restart(): Promise<void> {
+    this.stop();
+    await this.settle();
+    this.#stop = new AbortController();
+    const started = startControllers(this.host, this.kube, options, this.#stop.signal);
+    await this.settle();
     await started;
-    await settle();
-  };
-  const pass = async (ms: number): Promise<void> => {
-    const endMs = clock.now() + ms;
-    for (;;) {
-      const next = clock.nextWithin(endMs - clock.now());
-      clock.moveTo(next ?? endMs);
-      await settle();
-      if (next === undefined) return;
-    }
-  };
-  for (const name of ["default", "kube-system"]) await kube.create(kinds.namespaces, namespaceOf(name));
-  for (const name of nodes) await kube.create(kinds.nodes, nodeOf(name, clock.now()));
-  await start();
-  const restart = async (): Promise<void> => {
-    stop.abort(new Error("restart"));
-    await settle();
-    stop = new AbortController();
-    await start();
-  };
-  return {
-    host,
-    kube,
-    clock,
-    settle,
-    pass,
-    run,
-    setReady,
-    end,
-    pods,
-    restart,
-    stop: () => stop.abort(new Error("end")),
-  };
+    await this.settle();
+  }
 }
 
+export const sorted = (texts: readonly (string | undefined)[]): readonly string[] =>
+  texts.map((text) => text ?? "").sort((one, other) => (one < other ? -1 : Number(one > other)));
+
 export const namespaceOf = (name: string): KubeObject => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+
+export const serviceOf = (name: string, spec: BalancedService["spec"] = {}): BalancedService => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name, namespace: "default" },
+  spec: { selector: { app: name }, ports: [{ name: "http", port: 80, targetPort: "http" }], ...spec },
+});
 
 export const nodeOf = (name: string, nowMs: number, labels: Record<string, string> = {}): Node => ({
   apiVersion: "v1",
