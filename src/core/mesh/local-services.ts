@@ -1,0 +1,153 @@
+/** Kubernetes Services of this cluster as the mesh sees them, with what they publish. ExternalName Services are not among them. */
+import type { Service } from "../api/kube.ts";
+import { annotation, label } from "../api/names.ts";
+import type { Collection, Reader } from "../graph/collection.ts";
+import type { Graph } from "../graph/graph.ts";
+import { expandAlias } from "./alias.ts";
+import type { MeshSettings, TrafficDistribution } from "./model.ts";
+import { type NamespaceFacts, type Namespaces } from "./namespace-facts.ts";
+import { type TargetedPort, targetedPort } from "./ports.ts";
+import { type Problem, problemKey } from "./problem.ts";
+import { isScopeValue, type Publication, publicationOf, unknownScope } from "./scope.ts";
+import { currentSegment, type SegmentRow, type Segments } from "./segments.ts";
+import { type Labels, selects } from "./selector.ts";
+import type { MeshSources } from "./sources.ts";
+import { firstDistribution, parseTrafficDistribution } from "./traffic-distribution.ts";
+
+/** What this cluster publishes of a service, under its segment. */
+export interface Published extends Publication {
+  readonly segment: string;
+  readonly domain: string;
+  /** The global hostname. */
+  readonly hostname: string;
+  readonly aliases: readonly string[];
+}
+
+export interface LocalService {
+  readonly namespace: string;
+  readonly name: string;
+  /** `<name>.<namespace>.svc.<cluster domain>`. */
+  readonly hostname: string;
+  readonly ports: readonly TargetedPort[];
+  readonly selector: Labels;
+  readonly addresses: readonly string[];
+  readonly isHeadless: boolean;
+  readonly publishNotReady: boolean;
+  /** What the Service or its Namespace says; nothing when they say nothing. */
+  readonly trafficDistribution: TrafficDistribution | undefined;
+  readonly published: Published | undefined;
+}
+
+export interface LocalServices {
+  /** Key `<ns>/<name>`. */
+  readonly rows: Collection<LocalService>;
+  readonly problems: Collection<Problem>;
+}
+
+export const globalId = (segment: string, namespace: string, name: string): string => `${segment}/${namespace}/${name}`;
+
+export const localHostname = (name: string, namespace: string, settings: MeshSettings): string =>
+  `${name}.${namespace}.svc.${settings.clusterDomain}`;
+
+export function wireLocalServices(
+  graph: Graph,
+  settings: MeshSettings,
+  from: { readonly sources: MeshSources; readonly namespaces: Namespaces; readonly segments: Segments },
+): LocalServices {
+  const { sources, namespaces, segments } = from;
+  const rows = graph.derive<Service, LocalService>("localServices", sources.services, function* (service, read, key) {
+    if (service.spec.type === "ExternalName") return;
+    const facts = read.get(namespaces.facts, service.metadata.namespace ?? "");
+    const publication = publicationOf(service.metadata.labels ?? {}, facts);
+    const segment = publication === undefined ? undefined : currentSegment(segments, read);
+    yield [key, localService(service, settings, { facts, publication, segment })];
+  });
+  const problems = graph.derive<Service, Problem>(
+    "localServices.problems",
+    sources.services,
+    function* (service, read) {
+      for (const problem of problemsOf(service, namespaces, read)) yield [problemKey(problem), problem];
+    },
+  );
+  return { rows, problems };
+}
+
+interface Context {
+  readonly facts: NamespaceFacts | undefined;
+  readonly publication: Publication | undefined;
+  readonly segment: SegmentRow | undefined;
+}
+
+function localService(service: Service, settings: MeshSettings, context: Context): LocalService {
+  const { metadata, spec } = service;
+  const namespace = metadata.namespace ?? "";
+  const { facts, publication, segment } = context;
+  const addresses = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP]);
+  const isNodeLocal = spec.internalTrafficPolicy === "Local";
+  return {
+    namespace,
+    name: metadata.name,
+    hostname: localHostname(metadata.name, namespace, settings),
+    ports: (spec.ports ?? []).filter((port) => port.protocol !== "SCTP").map(targetedPort),
+    selector: spec.selector ?? {},
+    addresses: addresses.filter((address) => address !== "" && address !== "None"),
+    isHeadless: spec.clusterIP === "None",
+    publishNotReady: spec.publishNotReadyAddresses === true,
+    trafficDistribution: isNodeLocal
+      ? "PreferSameNode"
+      : firstDistribution(
+          spec.trafficDistribution,
+          metadata.annotations?.[annotation.trafficDistribution],
+          facts?.trafficDistribution,
+        ),
+    published: publication === undefined || segment === undefined ? undefined : publish(service, publication, segment),
+  };
+}
+
+function publish(service: Service, publication: Publication, segment: SegmentRow): Published {
+  const { name, namespace = "", labels = {}, annotations = {} } = service.metadata;
+  const aliases = new Set<string>();
+  for (const { pattern, selector } of segment.aliases) {
+    const alias = selects(selector, labels)
+      ? expandAlias(pattern, { service: name, namespace, labels, annotations })
+      : undefined;
+    if (alias !== undefined) aliases.add(alias);
+  }
+  const hostname = `${name}.${namespace}.${segment.domain}`;
+  aliases.delete(hostname);
+  return { ...publication, segment: segment.name, domain: segment.domain, hostname, aliases: [...aliases].sort() };
+}
+
+function problemsOf(service: Service, namespaces: Namespaces, read: Reader): readonly Problem[] {
+  const { name, namespace = "", labels = {}, annotations = {} } = service.metadata;
+  const found: Problem[] = [];
+  const add = (reason: string, message: string): void => {
+    found.push({ kind: "Service", namespace, name, reason, message });
+  };
+  const object = `Service ${namespace}/${name}`;
+  const scope = labels[label.serviceScope];
+  if (scope !== undefined && !isScopeValue(scope)) add("UnknownScope", unknownScope(object, scope));
+  const publication = publicationOf(labels, read.get(namespaces.facts, namespace));
+  if (labels[label.serviceTakeover] === "true" && publication === undefined) {
+    const way = `add ${label.serviceScope}=global to the Service or its Namespace`;
+    add(
+      "TakeoverWithoutScope",
+      `${object}: label ${label.serviceTakeover}=true has no effect without a scope; ${way}.`,
+    );
+  }
+  if (publication !== undefined && service.spec.type === "ExternalName") {
+    add(
+      "NotPublishable",
+      `${object}: an ExternalName Service has no pods and is not published; label the real Service.`,
+    );
+  }
+  const distribution = annotations[annotation.trafficDistribution];
+  if (distribution !== undefined && parseTrafficDistribution(distribution) === undefined) {
+    const way = "use PreferNetwork, PreferClose, PreferRegion or Any";
+    add(
+      "UnknownTrafficDistribution",
+      `${object}: annotation ${annotation.trafficDistribution}=${distribution} is not known and counts as Any; ${way}.`,
+    );
+  }
+  return found;
+}

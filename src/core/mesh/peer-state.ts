@@ -1,0 +1,14 @@
+/** How a link to one peer is doing, as peering sees it. A stale peer keeps its rows; only unlinking removes them. */
+
+export interface PeerState {
+  readonly cluster: string;
+  readonly isConnected: boolean;
+  /** The peer has stopped renewing its lease: what is known of it may be out of date. */
+  readonly isStale: boolean;
+  /** RFC 3339. */
+  readonly lastSeen?: string;
+  /** One sentence: why there is no connection. */
+  readonly cause?: string;
+  /** Set while this peer has subscribed to our exports: its network, so that a flat one is told of pod addresses. */
+  readonly subscriberNetwork?: string;
+}

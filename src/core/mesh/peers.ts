@@ -1,0 +1,216 @@
+/**
+ * Peers as this cluster's Gateways describe them (spec 1.10, 1.11): one row per remote Gateway that can be used, the
+ * oldest when several name one peer. A Gateway that becomes unusable leaves its last good row and is reported.
+ */
+import type { Gateway } from "../api/mesh-kinds.ts";
+import { meshKinds } from "../api/mesh-kinds.ts";
+import { annotation, condition, gatewayClass, label, port } from "../api/names.ts";
+import type { Collection, Index, Reader } from "../graph/collection.ts";
+import type { Graph } from "../graph/graph.ts";
+import { canonicalIp, isDnsLabel, isDnsName } from "./ip.ts";
+import type { GatewayAddress, MeshSettings, Peer } from "./model.ts";
+import type { PeerState } from "./peer-state.ts";
+import { accepted, compareAge, type MeshCondition, type ObjectConditions, refused } from "./problem.ts";
+import type { MeshSources } from "./sources.ts";
+
+export interface Peers {
+  /** Key: the Gateway's `<ns>/<name>`. */
+  readonly rows: Collection<Peer>;
+  readonly byCluster: Index<Peer>;
+  /** A row per peer on this cluster's own network: pod addresses are exported while there is one. */
+  readonly sameNetwork: Collection<true>;
+  readonly conditions: Collection<ObjectConditions>;
+}
+
+interface Judged {
+  readonly key: string;
+  readonly created: string;
+  readonly generation: number | undefined;
+  readonly isRemote: boolean;
+  readonly peer: Peer;
+  readonly fault: Fault | undefined;
+}
+
+interface Fault {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export function wirePeers(graph: Graph, settings: MeshSettings, sources: MeshSources): Peers {
+  const judged = graph.derive<Gateway, Judged>("peers.judged", sources.gateways, function* (gateway, _read, key) {
+    const { gatewayClassName } = gateway.spec;
+    if (gatewayClassName === gatewayClass.remote) yield [key, judgeRemote(gateway, key, settings)];
+    if (gatewayClassName === gatewayClass.eastWest) yield [key, judgeEastWest(gateway, key, settings)];
+  });
+  const candidates = graph.index(judged, "byCluster", (row) =>
+    row.isRemote && row.fault === undefined ? [row.peer.cluster] : [],
+  );
+  const faultOf = (row: Judged, read: Reader): Fault | undefined => {
+    if (row.fault !== undefined || !row.isRemote) return row.fault;
+    const oldest = [...read.lookup(candidates, row.peer.cluster)].sort(compareAge)[0];
+    if (oldest === undefined || oldest.key === row.key) return undefined;
+    const message = `Gateway ${row.key}: Gateway ${oldest.key} already links to peer ${row.peer.cluster} and is used; delete one of the two.`;
+    return { reason: "DuplicatePeer", message };
+  };
+  const rows = graph.derive<Judged, Peer>("peers", judged, function* (row, read, key) {
+    if (!row.isRemote) return;
+    const fault = faultOf(row, read);
+    if (fault === undefined) yield [key, row.peer];
+    else if (fault.reason !== "DuplicatePeer") read.keep(fault.message);
+  });
+  const conditions = graph.derive<Judged, ObjectConditions>("peers.conditions", judged, function* (row, read) {
+    const { key, generation } = row;
+    const fault = faultOf(row, read);
+    const said = row.isRemote
+      ? remoteConditions(row.peer, fault, read.get(sources.peerStates, row.peer.cluster))
+      : eastWestConditions(fault);
+    yield [`gateways/${key}`, { resource: meshKinds.gateways, key, generation, conditions: said }];
+  });
+  const linked = graph.derive<Peer, true>("peers.linkedOnNetwork", rows, function* (peer, _read, key) {
+    if (peer.network === settings.network) yield [`link/${key}`, true];
+  });
+  const listening = graph.derive<PeerState, true>(
+    "peers.listeningOnNetwork",
+    sources.peerStates,
+    function* (state, _r, key) {
+      if (state.subscriberNetwork === settings.network) yield [`subscriber/${key}`, true];
+    },
+  );
+  const sameNetwork = graph.union("peers.sameNetwork", linked, listening);
+  return { rows, byCluster: graph.index(rows, "byCluster", (peer) => [peer.cluster]), sameNetwork, conditions };
+}
+
+const namePrefix = "istio-remote-peer-";
+
+function judgeRemote(gateway: Gateway, key: string, settings: MeshSettings): Judged {
+  const { name, labels = {}, annotations = {}, creationTimestamp, generation } = gateway.metadata;
+  const named = name.startsWith(namePrefix) ? name.slice(namePrefix.length) : "";
+  const cluster = labels[label.cluster] ?? named;
+  const hosts = (gateway.spec.addresses ?? []).map(({ value = "" }) => value);
+  const at = (ports: readonly number[]): readonly GatewayAddress[] =>
+    hosts.flatMap((host) => ports.map((number) => ({ host, port: number })));
+  const listeners = gateway.spec.listeners ?? [];
+  const ports = (isWanted: (protocol: string, name: string) => boolean): readonly number[] =>
+    listeners.filter((one) => isWanted(one.protocol, one.name)).map((one) => one.port);
+  const dataPorts = ports((protocol) => protocol === "HBONE");
+  const controlPorts = ports((protocol) => protocol === "TLS");
+  const peer: Peer = {
+    cluster,
+    network: labels[label.network] ?? "",
+    trustDomain: annotations[annotation.gatewayTrustDomain] ?? settings.trustDomain,
+    gatewayServiceAccount: annotations[annotation.gatewayServiceAccount] ?? "istio-eastwest",
+    region: labels[label.region] ?? "",
+    dataPlane: at(dataPorts.length > 0 ? dataPorts : [port.crossNetwork]),
+    controlPlane: at(controlPorts),
+  };
+  const fault = remoteFault(gateway, peer, settings);
+  return { key, created: creationTimestamp ?? "", generation, isRemote: true, peer, fault: asFault(key, fault) };
+}
+
+const asFault = (key: string, fault: readonly [reason: string, what: string] | undefined): Fault | undefined =>
+  fault === undefined ? undefined : { reason: fault[0], message: `Gateway ${key}: ${fault[1]}.` };
+
+function remoteFault(gateway: Gateway, peer: Peer, settings: MeshSettings): readonly [string, string] | undefined {
+  if (peer.cluster === "") return ["MissingLabel", `it does not name its peer; add label ${label.cluster}`];
+  if (!isDnsLabel(peer.cluster)) {
+    return [
+      "BadLabel",
+      `its peer's name ${peer.cluster} is not a DNS label; use lower-case letters, digits and hyphens`,
+    ];
+  }
+  if (peer.cluster === settings.cluster)
+    return ["OwnCluster", `its peer ${peer.cluster} is this cluster itself; delete it`];
+  if (peer.network === "") return ["MissingLabel", `it does not name its peer's network; add label ${label.network}`];
+  const addresses = gateway.spec.addresses ?? [];
+  if (addresses.length === 0)
+    return ["MissingAddress", "it has no address; put the peer's east-west address in spec.addresses"];
+  const bad = addresses.find((address) => !isAddress(address.type, address.value ?? ""));
+  if (bad !== undefined) {
+    return [
+      "BadAddress",
+      `address ${bad.value ?? ""} is not a valid ${bad.type ?? "IPAddress"}; use type IPAddress or Hostname and its value`,
+    ];
+  }
+  if (peer.controlPlane.length > 0) return undefined;
+  return ["MissingListener", `it has no TLS listener for discovery; add one on port ${port.controlPlane}`];
+}
+
+function isAddress(type: string | undefined, value: string): boolean {
+  if (type === undefined || type === "IPAddress") return canonicalIp(value) !== undefined;
+  return type === "Hostname" && isDnsName(value) && canonicalIp(value) === undefined;
+}
+
+function judgeEastWest(gateway: Gateway, key: string, settings: MeshSettings): Judged {
+  const { labels = {}, creationTimestamp, generation } = gateway.metadata;
+  const network = labels[label.network];
+  const fault: readonly [string, string] | undefined =
+    network === undefined
+      ? ["MissingLabel", `it does not name its network; add label ${label.network}=${settings.network}`]
+      : network === settings.network
+        ? undefined
+        : [
+            "NetworkMismatch",
+            `its label ${label.network}=${network} differs from this cluster's network; set ${settings.network}`,
+          ];
+  const peer = {
+    cluster: "",
+    network: "",
+    trustDomain: "",
+    gatewayServiceAccount: "",
+    region: "",
+    dataPlane: [],
+    controlPlane: [],
+  };
+  return { key, created: creationTimestamp ?? "", generation, isRemote: false, peer, fault: asFault(key, fault) };
+}
+
+const eastWestConditions = (fault: Fault | undefined): readonly MeshCondition[] => [
+  fault === undefined ? accepted("The Gateway is accepted.") : refused(fault.reason, fault.message),
+];
+
+function remoteConditions(
+  peer: Peer,
+  fault: Fault | undefined,
+  state: PeerState | undefined,
+): readonly MeshCondition[] {
+  if (fault !== undefined) {
+    const pending = { status: "False", reason: "NotAccepted", message: "The Gateway is not accepted." } as const;
+    return [refused(fault.reason, fault.message), { type: "Programmed", ...pending }];
+  }
+  const isConnected = state?.isConnected === true;
+  const cause = state?.cause ?? "No connection to the peer's control plane has succeeded yet.";
+  const stale = `Peer ${peer.cluster} no longer renews what it exports; the last known state is kept.`;
+  return [
+    accepted("Resource accepted"),
+    {
+      type: "Programmed",
+      status: "True",
+      reason: "Programmed",
+      message: "This Gateway describes a peer; nothing is deployed for it.",
+    },
+    isConnected
+      ? {
+          type: condition.peerConnected,
+          status: "True",
+          reason: "Connected",
+          message: `Connected to peer ${peer.cluster}.`,
+        }
+      : { type: condition.peerConnected, status: "False", reason: "Disconnected", message: cause },
+    state === undefined || (!isConnected && !state.isStale)
+      ? { type: condition.peeringSucceeded, status: "Unknown", reason: "Pending", message: cause }
+      : state.isStale
+        ? { type: condition.peeringSucceeded, status: "False", reason: "Stale", message: stale }
+        : {
+            type: condition.peeringSucceeded,
+            status: "True",
+            reason: "Synced",
+            message: `What ${peer.cluster} exports is known here.`,
+          },
+    {
+      type: condition.peerDataPlaneProgrammed,
+      status: "True",
+      reason: "Programmed",
+      message: `Gateways: ${peer.dataPlane.map((one) => `${one.host}:${one.port}`).join(", ")}.`,
+    },
+  ];
+}

@@ -1,0 +1,97 @@
+/** Policies of the node proxies: from AuthorizationPolicies without targetRefs, and from PeerAuthentications. */
+import type { AuthorizationPolicy } from "../api/mesh-kinds.ts";
+import { meshKinds } from "../api/mesh-kinds.ts";
+import { systemNamespace } from "../api/names.ts";
+import type { Collection, Reader } from "../graph/collection.ts";
+import type { Graph } from "../graph/graph.ts";
+import { compareKeys } from "../graph/order.ts";
+import { type Authorization, authorize } from "./authorization.ts";
+import type { Policy } from "./model.ts";
+import { wirePeerAuthentications } from "./peer-authentication.ts";
+import type { MeshCondition, ObjectConditions } from "./problem.ts";
+import { anyNamespace, filedUnder, type Labels, placesOf, selects } from "./selector.ts";
+import type { MeshSources } from "./sources.ts";
+
+export interface Policies {
+  /** Key `<ns>/<name>`. */
+  readonly rows: Collection<Policy>;
+  readonly conditions: Collection<ObjectConditions>;
+  /** Keys of the policies that select a pod by its labels, in key order. */
+  readonly selecting: (read: Reader, namespace: string, labels: Labels) => readonly string[];
+}
+
+interface Judged extends Authorization {
+  readonly key: string;
+  /** Namespace it selects in; every one for the root namespace. */
+  readonly selectsIn: string;
+  readonly selector: Labels;
+  readonly generation: number | undefined;
+  readonly isDryRun: boolean;
+}
+
+const dryRun = "istio.io/dry-run";
+
+export function wirePolicies(graph: Graph, sources: MeshSources): Policies {
+  const judged = graph.derive<AuthorizationPolicy, Judged>(
+    "authorizations",
+    sources.authorizationPolicies,
+    function* (row, _r, key) {
+      // Policies with targets are a waypoint's business.
+      if ((row.spec?.targetRefs ?? []).length > 0) return;
+      const { namespace = "", annotations, generation } = row.metadata;
+      yield [
+        key,
+        {
+          ...authorize(row),
+          key,
+          selectsIn: namespace === systemNamespace ? anyNamespace : namespace,
+          selector: row.spec?.selector?.matchLabels ?? {},
+          generation,
+          isDryRun: annotations?.[dryRun] === "true",
+        },
+      ];
+    },
+  );
+  const authorizations = graph.derive<Judged, Policy>("authorizations.policies", judged, function* (row, _read, key) {
+    if (row.policy !== undefined && !row.isDryRun) yield [key, row.policy];
+  });
+  const conditions = graph.derive<Judged, ObjectConditions>(
+    "authorizations.conditions",
+    judged,
+    function* (row, _r, key) {
+      const { generation } = row;
+      const resource = meshKinds.authorizationPolicies;
+      yield [`authorizationpolicies/${key}`, { resource, key, generation, conditions: [conditionOf(row)] }];
+    },
+  );
+  const enforced = (row: Judged): boolean => row.policy !== undefined && !row.isDryRun;
+  const byPair = graph.index(judged, "byPair", (row) => (enforced(row) ? filedUnder(row.selectsIn, row.selector) : []));
+  const authentications = wirePeerAuthentications(graph, sources);
+  const selecting = (read: Reader, namespace: string, labels: Labels): readonly string[] => {
+    const places = [...placesOf(namespace, labels), ...placesOf(anyNamespace, labels)];
+    const found = places.flatMap((place) => read.lookup(byPair, place)).filter((row) => selects(row.selector, labels));
+    const keys = found.map((row) => row.key);
+    const authentication = authentications.holdingFor(read, namespace, labels);
+    return (authentication === undefined ? keys : [...keys, authentication]).sort(compareKeys);
+  };
+  return { rows: graph.union("policies", authorizations, authentications.policies), conditions, selecting };
+}
+
+function conditionOf(row: Judged): MeshCondition {
+  const type = "ZtunnelAccepted";
+  if (row.isDryRun)
+    return { type, status: "True", reason: "Accepted", message: "The policy is a dry run and is not enforced." };
+  if (row.unsupported.length === 0) return { type, status: "True", reason: "Accepted", message: "attached to ztunnel" };
+  const found = row.unsupported.join(", ");
+  if (row.policy === undefined) {
+    const message = `AuthorizationPolicy ${row.key}: ztunnel does not support ${found}; use ALLOW or DENY, or bind the policy to a waypoint with targetRefs.`;
+    return { type, status: "False", reason: "UnsupportedValue", message };
+  }
+  const effect =
+    row.policy.action === "allow"
+      ? "rules of an ALLOW policy that have them are left out, so that it allows less than it says"
+      : "they are left out of the rules of a DENY policy, so that it denies more than it says, or nothing where nothing remains";
+  const way = "Bind the policy to a waypoint with targetRefs to enforce them.";
+  const message = `ztunnel does not support HTTP attributes (found: ${found}) in AuthorizationPolicy ${row.key}: ${effect}. ${way}`;
+  return { type, status: "False", reason: "UnsupportedValue", message };
+}

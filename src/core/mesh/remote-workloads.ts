@@ -1,0 +1,135 @@
+/**
+ * Workloads in peer clusters: one row per (peer, service) that leads through the peer's gateways, or, on a network that
+ * both share, one row per exported endpoint. A service without ready pods there, or without a known gateway, has none.
+ */
+import type { Collection, Reader } from "../graph/collection.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { GlobalService, GlobalServices } from "./global-services.ts";
+import type { Export, ExportedEndpoint, Locality, MeshSettings, Peer, PortMapping, Workload } from "./model.ts";
+import type { Peers } from "./peers.ts";
+import type { VisibleExport } from "./visible-exports.ts";
+
+export interface RemoteWorkload {
+  /** Id of the global service. */
+  readonly id: string;
+  readonly workload: Workload;
+  /** Set for an endpoint on the shared network. */
+  readonly endpoint: ExportedEndpoint | undefined;
+}
+
+/** Key: uid. */
+export function wireRemoteWorkloads(
+  graph: Graph,
+  settings: MeshSettings,
+  from: {
+    readonly visibleExports: Collection<VisibleExport>;
+    readonly globalServices: GlobalServices;
+    readonly peers: Peers;
+  },
+): Collection<RemoteWorkload> {
+  const { visibleExports, globalServices, peers } = from;
+  return graph.derive<VisibleExport, RemoteWorkload>(
+    "remoteWorkloads",
+    visibleExports,
+    function* ({ id, exported }, read) {
+      const service = read.get(globalServices.rows, id);
+      if (service === undefined) return;
+      const base = remoteBase(exported);
+      const keys = keysOf(service);
+      if (exported.network === settings.network) {
+        for (const endpoint of exported.endpoints) {
+          const workload = flatWorkload(base, endpoint, keys);
+          yield [workload.uid, { id, workload, endpoint }];
+        }
+        return;
+      }
+      const workload = gatewayWorkload(base, exported, { keys, links: read.lookup(peers.byCluster, exported.cluster) });
+      if (workload !== undefined) yield [workload.uid, { id, workload, endpoint: undefined }];
+    },
+  );
+}
+
+export const workloadsOf = (graph: Graph, remote: Collection<RemoteWorkload>): Collection<Workload> =>
+  graph.derive<RemoteWorkload, Workload>("remoteWorkloads.rows", remote, function* (row, _read: Reader, uid) {
+    yield [uid, row.workload];
+  });
+
+/** The global service, and the local one when it has taken the global endpoints over. */
+function keysOf({ namespace, hostname, local, isTakenOver }: GlobalService): readonly string[] {
+  const hostnames = local === undefined || !isTakenOver ? [hostname] : [hostname, local.hostname];
+  return hostnames.map((host) => `${namespace}/${host}`).sort();
+}
+
+const attach = (keys: readonly string[], ports: readonly PortMapping[]): Workload["services"] =>
+  Object.fromEntries(keys.map((key) => [key, ports]));
+
+const nowhere: Locality = { region: "", zone: "", subzone: "" };
+
+function remoteBase(exported: Export): Workload {
+  const { cluster, network, namespace, name, trustDomain } = exported;
+  return {
+    uid: `${cluster}/Remote/${exported.segment}/${namespace}/${name}`,
+    name,
+    namespace,
+    cluster,
+    network,
+    node: "",
+    addresses: [],
+    trustDomain,
+    serviceAccount: accountOf(exported.identities[0]) ?? "default",
+    tunnel: "native",
+    hostNetwork: false,
+    locality: nowhere,
+    isHealthy: true,
+    capacity: 1,
+    services: {},
+    policies: [],
+    canonicalName: name,
+    canonicalRevision: "latest",
+    workloadName: name,
+    workloadType: "deployment",
+  };
+}
+
+function gatewayWorkload(
+  base: Workload,
+  exported: Export,
+  reach: { readonly keys: readonly string[]; readonly links: readonly Peer[] },
+): Workload | undefined {
+  const capacity = exported.ready.reduce((sum, count) => sum + count.pods, 0);
+  const gateways = reach.links.flatMap((link) => link.dataPlane);
+  if (capacity === 0 || gateways.length === 0) return undefined;
+  const hostname = `${exported.name}.${exported.namespace}.${exported.segmentDomain}`;
+  const ports = exported.ports.map(({ port }) => ({ servicePort: port, targetPort: port }));
+  return {
+    ...base,
+    capacity,
+    locality: { ...nowhere, region: reach.links.find((link) => link.region !== "")?.region ?? commonRegion(exported) },
+    services: attach(reach.keys, ports),
+    remote: { gateways, hostname, identities: exported.identities },
+  };
+}
+
+/** The region of all ready pods, when it is one. */
+function commonRegion(exported: Export): string {
+  const regions = new Set(exported.ready.map((count) => count.locality.region));
+  const [region = ""] = regions;
+  return regions.size === 1 ? region : "";
+}
+
+function flatWorkload(base: Workload, endpoint: ExportedEndpoint, keys: readonly string[]): Workload {
+  const identity = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(endpoint.identity);
+  return {
+    ...base,
+    uid: `${base.uid}/${endpoint.name}`,
+    name: endpoint.name,
+    namespace: identity?.[2] ?? base.namespace,
+    addresses: [endpoint.address],
+    trustDomain: identity?.[1] ?? base.trustDomain,
+    serviceAccount: identity?.[3] ?? base.serviceAccount,
+    locality: endpoint.locality,
+    services: attach(keys, endpoint.ports),
+  };
+}
+
+const accountOf = (identity: string | undefined): string | undefined => /\/sa\/([^/]+)$/.exec(identity ?? "")?.[1];

@@ -1,0 +1,30 @@
+/** Who may see a service (spec 1.2): the scope and takeover labels of a Service, else of its Namespace. */
+import { label } from "../api/names.ts";
+import type { NamespaceFacts } from "./namespace-facts.ts";
+import type { Labels } from "./selector.ts";
+
+export interface Publication {
+  readonly scope: "global" | "segment";
+  readonly takeover: boolean;
+}
+
+/** Values by which a Service opts out of its Namespace's scope. */
+const privateValues: readonly string[] = ["local", "cluster", "none"];
+const publicValues: readonly string[] = ["global", "segment", "global-only"];
+
+export const isScopeValue = (value: string): boolean => publicValues.includes(value) || privateValues.includes(value);
+
+export const unknownScope = (object: string, value: string): string =>
+  `${object}: label ${label.serviceScope}=${value} is not known, so nothing is published; ` +
+  "use global, segment or global-only (or local, to opt out of the Namespace's label).";
+
+/** Nothing when the service stays in its cluster. */
+export function publicationOf(labels: Labels, namespace: NamespaceFacts | undefined): Publication | undefined {
+  const scope = labels[label.serviceScope] ?? namespace?.scope;
+  if (scope === undefined || !publicValues.includes(scope)) return undefined;
+  const takeover = labels[label.serviceTakeover] ?? namespace?.takeover;
+  return {
+    scope: scope === "segment" ? "segment" : "global",
+    takeover: scope === "global-only" || takeover === "true",
+  };
+}

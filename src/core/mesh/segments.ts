@@ -1,0 +1,144 @@
+/**
+ * Segments (spec 1.6): which ones are valid here, which one this cluster is in, and the domain of each. A Segment that
+ * becomes invalid, and a label that names an unknown one, leave the last good state and are reported.
+ */
+import type { Segment } from "../api/mesh-kinds.ts";
+import { meshKinds } from "../api/mesh-kinds.ts";
+import { defaultSegment, label, systemNamespace } from "../api/names.ts";
+import type { Collection, Reader } from "../graph/collection.ts";
+import type { Graph } from "../graph/graph.ts";
+import { type AliasPattern, isAliasPattern } from "./alias.ts";
+import { isDnsName } from "./ip.ts";
+import type { MeshSettings } from "./model.ts";
+import { accepted, compareAge, type ObjectConditions, type Problem, problemKey, refused } from "./problem.ts";
+import type { MeshSources } from "./sources.ts";
+
+export interface SegmentRow {
+  readonly name: string;
+  readonly domain: string;
+  readonly aliases: readonly AliasPattern[];
+}
+
+export interface Segments {
+  /** Valid Segments by name. */
+  readonly known: Collection<SegmentRow>;
+  /** One row, key `current`: the segment of this cluster. */
+  readonly current: Collection<SegmentRow>;
+  readonly conditions: Collection<ObjectConditions>;
+  readonly problems: Collection<Problem>;
+}
+
+interface Judged {
+  readonly key: string;
+  readonly created: string;
+  readonly generation: number | undefined;
+  readonly segment: SegmentRow;
+  readonly fault: { readonly reason: string; readonly message: string } | undefined;
+}
+
+const implicitDefault: SegmentRow = { ...defaultSegment, aliases: [] };
+
+export function wireSegments(graph: Graph, settings: MeshSettings, sources: MeshSources): Segments {
+  const judged = graph.derive<Segment, Judged>("segments.judged", sources.segments, function* (segment, _read, key) {
+    if (segment.metadata.namespace === systemNamespace) yield [segment.metadata.name, judge(segment, key, settings)];
+  });
+  const byDomain = graph.index(judged, "byDomain", (row) => (row.fault === undefined ? [row.segment.domain] : []));
+  const faultOf = (row: Judged, read: Reader): Judged["fault"] => {
+    if (row.fault !== undefined) return row.fault;
+    const oldest = [...read.lookup(byDomain, row.segment.domain)].sort(compareAge)[0];
+    if (oldest === undefined || oldest.key === row.key) return undefined;
+    const { name, domain } = row.segment;
+    const way = "give each Segment a domain of its own";
+    return {
+      reason: "DuplicateDomain",
+      message: `Segment ${name}: domain ${domain} already belongs to Segment ${oldest.segment.name}; ${way}.`,
+    };
+  };
+  const known = graph.derive<Judged, SegmentRow>("segments.known", judged, function* (row, read, key) {
+    const fault = faultOf(row, read);
+    if (fault === undefined) yield [key, row.segment];
+    else read.keep(fault.message);
+  });
+  const conditions = graph.derive<Judged, ObjectConditions>("segments.conditions", judged, function* (row, read) {
+    const fault = faultOf(row, read);
+    const good = `Global services of segment ${row.segment.name} have names under ${row.segment.domain}.`;
+    const said = fault === undefined ? accepted(good) : refused(fault.reason, fault.message);
+    const { key, generation } = row;
+    yield [`segments/${key}`, { resource: meshKinds.segments, key, generation, conditions: [said] }];
+  });
+  const assigned = graph.derive<{ metadata: { labels?: Record<string, string> } }, string>(
+    "segments.assigned",
+    sources.namespaces,
+    function* (namespace, _read, key) {
+      if (key === systemNamespace) yield ["current", namespace.metadata.labels?.[label.segment] ?? defaultSegment.name];
+    },
+  );
+  const current = graph.derive<string, SegmentRow>("segments.current", assigned, function* (name, read, key) {
+    const segment = read.get(known, name);
+    if (segment === undefined && name !== defaultSegment.name && read.keep(`Segment ${name} is unknown`)) return;
+    yield [key, segment ?? implicitDefault];
+  });
+  const problems = graph.derive<string, Problem>("segments.problems", assigned, function* (name, read) {
+    if (name === defaultSegment.name || read.get(known, name) !== undefined) return;
+    const problem = unknownSegment(name, read.get(current, "current")?.name ?? defaultSegment.name);
+    yield [problemKey(problem), problem];
+  });
+  return { known, current, conditions, problems };
+}
+
+export const currentSegment = (segments: Segments, read: Reader): SegmentRow =>
+  read.get(segments.current, "current") ?? implicitDefault;
+
+/** The domain this cluster gives to a segment's hosts: its own Segment object's, else what the export says. */
+export function domainOf(segments: Segments, read: Reader, name: string, said: string): string {
+  const current = currentSegment(segments, read);
+  if (current.name === name) return current.domain;
+  const known = read.get(segments.known, name);
+  return known?.domain ?? (name === defaultSegment.name ? defaultSegment.domain : said);
+}
+
+/** Domains that belong to Kubernetes itself. */
+export const isReservedDomain = (domain: string, settings: MeshSettings): boolean =>
+  ["cluster.local", settings.clusterDomain].some((own) => domain === own || domain.endsWith(`.${own}`));
+
+const unknownSegment = (name: string, kept: string): Problem => ({
+  kind: "Namespace",
+  namespace: "",
+  name: systemNamespace,
+  reason: "UnknownSegment",
+  message:
+    `Namespace ${systemNamespace}: label ${label.segment}=${name} names a Segment that does not exist or is refused; ` +
+    `the cluster stays in segment ${kept}. Create Segment ${systemNamespace}/${name} or change the label.`,
+});
+
+function judge(segment: Segment, key: string, settings: MeshSettings): Judged {
+  const { name, creationTimestamp, generation } = segment.metadata;
+  const domain = segment.spec?.domain?.toLowerCase() ?? "";
+  const aliases = (segment.spec?.aliases ?? []).map((alias) => ({
+    pattern: alias.pattern,
+    selector: alias.selector?.matchLabels ?? {},
+  }));
+  const row = { name, domain, aliases };
+  return { key, created: creationTimestamp ?? "", generation, segment: row, fault: faultIn(row, settings) };
+}
+
+function faultIn({ name, domain, aliases }: SegmentRow, settings: MeshSettings): Judged["fault"] {
+  const fault = (reason: string, what: string): Judged["fault"] => ({ reason, message: `Segment ${name}: ${what}.` });
+  if (domain === "") return fault("MissingDomain", "spec.domain is empty; set the DNS suffix of its services");
+  if (!isDnsName(domain))
+    return fault("BadDomain", `domain ${domain} is not a DNS name; use one such as prod.internal`);
+  if (isReservedDomain(domain, settings)) {
+    return fault("ReservedDomain", `domain ${domain} belongs to Kubernetes; choose another such as ${name}.internal`);
+  }
+  const isDefault = name === defaultSegment.name;
+  if (isDefault !== (domain === defaultSegment.domain)) {
+    return fault(
+      "ReservedDomain",
+      `segment ${defaultSegment.name} and domain ${defaultSegment.domain} belong together; change one`,
+    );
+  }
+  const bad = aliases.find((alias) => !isAliasPattern(alias.pattern));
+  if (bad === undefined) return undefined;
+  const way = "use {service}, {namespace}, {labels['key']} and {annotations['key']} within a DNS name";
+  return fault("BadAlias", `alias pattern ${bad.pattern} cannot be read; ${way}`);
+}
