@@ -25,7 +25,8 @@ export interface WantedStatusOf {
 export interface StatusOptions<T extends KubeObject> {
   readonly type: ResourceType<T>;
   readonly actual: ReadonlyMap<string, T>;
-  readonly wanted: (key: string, object: T) => WantedStatusOf;
+  /** `undefined` when nothing can be said about the object as it is now. */
+  readonly wanted: (key: string, object: T) => WantedStatusOf | undefined;
   readonly ownTypes: readonly string[];
   readonly failed?: (writer: string) => void;
 }
@@ -39,8 +40,10 @@ export function statusWriter<T extends KubeObject & { status?: object }>(
   const reconcile = async (key: string, signal: AbortSignal): Promise<void> => {
     const object = actual.get(key);
     if (object === undefined || object.metadata.deletionTimestamp !== undefined) return;
+    const want = wanted(key, object);
+    if (want === undefined) return;
     const now = isoSeconds(host.clock.now());
-    const status = statusPatch(object, wanted(key, object), { ownTypes, now });
+    const status = statusPatch(object, want, { ownTypes, now });
     if (status === undefined) return;
     await patchStatus(client, type, object, status, signal);
   };

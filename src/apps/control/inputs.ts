@@ -1,0 +1,64 @@
+/** Everything the control plane watches on its cluster, and how it reaches the mesh's sources. */
+import type { ConfigMap, KubeObject } from "../../core/api/kube.ts";
+import { meshKinds } from "../../core/api/mesh-kinds.ts";
+import { rootCertConfigMap } from "../../core/api/names.ts";
+import { builtin } from "../../core/api/resources.ts";
+import type { Source } from "../../core/graph/collection.ts";
+import type { MeshSources } from "../../core/mesh/sources.ts";
+import type { Host } from "../../io/host/host.ts";
+import type { KubeClient } from "../../io/kube/client.ts";
+import { startInformer } from "../../io/kube/informer.ts";
+import type { Informer } from "../../io/kube/informer.ts";
+import { managedSelector } from "./gateways/controller.ts";
+
+export type Inputs = ReturnType<typeof startInputs>;
+
+export function startInputs(host: Host, client: KubeClient, signal: AbortSignal) {
+  const watch = { signal };
+  return {
+    namespaces: startInformer(host, client, builtin.namespaces, watch),
+    nodes: startInformer(host, client, builtin.nodes, watch),
+    pods: startInformer(host, client, builtin.pods, watch),
+    services: startInformer(host, client, builtin.services, watch),
+    serviceEntries: startInformer(host, client, meshKinds.serviceEntries, watch),
+    workloadEntries: startInformer(host, client, meshKinds.workloadEntries, watch),
+    gateways: startInformer(host, client, meshKinds.gateways, watch),
+    gatewayClasses: startInformer(host, client, meshKinds.gatewayClasses, watch),
+    segments: startInformer(host, client, meshKinds.segments, watch),
+    authorizationPolicies: startInformer(host, client, meshKinds.authorizationPolicies, watch),
+    peerAuthentications: startInformer(host, client, meshKinds.peerAuthentications, watch),
+    deployments: startInformer(host, client, builtin.deployments, { signal, labelSelector: managedSelector }),
+    serviceAccounts: startInformer(host, client, builtin.serviceAccounts, { signal, labelSelector: managedSelector }),
+    rootCerts: startInformer<ConfigMap>(host, client, builtin.configMaps, {
+      signal,
+      fieldSelector: `metadata.name=${rootCertConfigMap}`,
+    }),
+  } as const;
+}
+
+/** Resolves when every kind was listed once. */
+export async function allSynced(inputs: Inputs): Promise<void> {
+  await Promise.all(Object.values(inputs).map(({ synced }) => synced));
+}
+
+/** From now on every change is staged in the mesh's sources, and `schedule` is called. */
+export function feedMesh(inputs: Inputs, sources: MeshSources, schedule: () => void): void {
+  const feed = <T extends KubeObject>(informer: Informer<T>, source: Source<T>): void =>
+    informer.onChange((changes) => {
+      for (const { key, after } of changes) {
+        if (after === undefined) source.delete(key);
+        else source.set(key, after);
+      }
+      schedule();
+    });
+  feed(inputs.namespaces, sources.namespaces);
+  feed(inputs.nodes, sources.nodes);
+  feed(inputs.pods, sources.pods);
+  feed(inputs.services, sources.services);
+  feed(inputs.serviceEntries, sources.serviceEntries);
+  feed(inputs.workloadEntries, sources.workloadEntries);
+  feed(inputs.gateways, sources.gateways);
+  feed(inputs.segments, sources.segments);
+  feed(inputs.authorizationPolicies, sources.authorizationPolicies);
+  feed(inputs.peerAuthentications, sources.peerAuthentications);
+}
