@@ -104,6 +104,8 @@ describe("the garbage collector", () => {
     });
     await world.kube.create(kinds.configMaps, owned("lost", "Service"));
     await world.kube.create(kinds.configMaps, owned("kept", "Mystery"));
+    // Another object of the owner's name is not the owner.
+    await world.kube.create(kinds.services, serviceOf("nobody"));
     await world.settle();
     const names = world.kube.all(kinds.configMaps).map(({ metadata }) => metadata.name);
     expect(names).toContain("kept");

@@ -214,15 +214,47 @@ describe("a ReplicaSet", () => {
     expect(live(world)).toHaveLength(1);
   });
 
-  it("creates each pod once although the informer hears of it later", async () => {
+  it("creates and deletes each pod once although the watch of pods is late", async () => {
     const world = await open();
-    await world.kube.create(kinds.deployments, deploymentOf("web", { replicas: 5 }));
-    let created = 0;
-    world.kube.beforeWrite = (verb, type) => {
-      if (verb === "create" && type.kind === "Pod") created += 1;
-    };
+    await world.kube.create(kinds.deployments, deploymentOf("web", { replicas: 1 }));
     await world.run();
-    expect(created).toBe(5);
+    const writes: string[] = [];
+    world.kube.beforeWrite = (verb, type) => {
+      if (type.kind === "Pod" && (verb === "create" || verb === "delete")) writes.push(verb);
+    };
+    world.kube.hold(kinds.pods);
+    for (const replicas of [4, 5]) {
+      await change(world, { replicas });
+      await world.settle();
+    }
+    expect(writes).toEqual(["create", "create", "create", "create"]);
+    world.kube.release(kinds.pods);
+    await world.run();
+    world.kube.hold(kinds.pods);
+    writes.length = 0;
+    for (const replicas of [3, 2]) {
+      await change(world, { replicas });
+      await world.settle();
+    }
+    expect(writes).toEqual(["delete", "delete", "delete"]);
+    expect(live(world)).toHaveLength(2);
+    world.kube.release(kinds.pods);
+    await world.run();
+    expect(world.pods()).toHaveLength(2);
+  });
+
+  it("makes up for a pod that was deleted before the watch ever showed it", async () => {
+    const world = await open();
+    world.kube.hold(kinds.pods);
+    await world.kube.create(kinds.deployments, deploymentOf("web", { replicas: 1 }));
+    await world.settle();
+    const [pod] = world.pods();
+    if (pod === undefined) throw new Error("there is a pod");
+    await world.end(pod);
+    world.kube.release(kinds.pods);
+    await world.settle();
+    await world.pass(10_000);
+    expect(live(world)).toHaveLength(1);
   });
 
   it("carries on after conflicts", async () => {

@@ -154,6 +154,9 @@ describe("a LoadBalancer address", () => {
     await world.kube.delete(kinds.services, { name: "b", namespace: "default" });
     await world.settle();
     expect(addresses(world)).toEqual({ a: "198.18.1.200", c: "198.18.1.202", d: "198.18.1.201" });
+    await world.kube.delete(kinds.services, { name: "a", namespace: "default" });
+    await world.restart();
+    expect(addresses(world)).toEqual({ c: "198.18.1.202", d: "198.18.1.201" });
   });
 
   it("is the one asked for when it is free, and is taken back when the type changes", async () => {
@@ -216,6 +219,8 @@ describe("the scheduler", () => {
     const bound = world.pods().find(({ spec }) => spec.nodeName === "node1");
     if (bound === undefined) throw new Error("one pod is on node1");
     await world.kube.delete(kinds.pods, bound.metadata);
+    await world.settle();
+    expect(nodesOf(world)).toEqual(["", "", "node1", "node2"]);
     await world.end(bound);
     expect(nodesOf(world)).toEqual(["", "node1", "node2"]);
     expect(world.pods().find(({ spec }) => spec.nodeName === "node1")?.metadata.name).not.toBe(bound.metadata.name);

@@ -48,6 +48,8 @@ export class FakeKube implements KubeClient {
   calls = 0;
   /** Runs before a write is stored; a test throws here, or writes something else first. */
   beforeWrite: (verb: string, type: ResourceType<KubeObject>, name: string) => void = () => undefined;
+  /** Kinds (plural) whose watches are late: they tell nothing until `release`. */
+  readonly #held = new Set<string>();
   readonly #clock: Clock;
   readonly #tables = new Map<string, Table>();
   #revision = 0;
@@ -77,7 +79,7 @@ export class FakeKube implements KubeClient {
       signal?.addEventListener("abort", () => resolve(), { once: true });
     });
     while (signal?.aborted !== true) {
-      const next = table.history[at];
+      const next = this.#held.has(type.plural) ? undefined : table.history[at];
       if (next !== undefined) {
         at += 1;
         this.calls += 1;
@@ -172,6 +174,17 @@ export class FakeKube implements KubeClient {
     if (known.spec?.["nodeName"] !== undefined) throw new KubeError(409, "Conflict", `${ref.name} has a node`);
     this.#put(type, "MODIFIED", { ...known, spec: { ...known.spec, nodeName: target } });
     return {};
+  }
+
+  hold(type: ResourceType<KubeObject>): void {
+    this.#held.add(type.plural);
+  }
+
+  release(type: ResourceType<KubeObject>): void {
+    this.calls += 1;
+    this.#held.delete(type.plural);
+    for (const wake of this.#table(type).wake) wake();
+    this.#table(type).wake.clear();
   }
 
   /** Everything of a kind, as it is now. */
