@@ -42,6 +42,8 @@ export interface Schema {
   readonly "x-kubernetes-patch-strategy"?: string;
   readonly "x-kubernetes-patch-merge-key"?: string;
   readonly "x-kubernetes-validations"?: readonly ValidationRule[];
+  /** Name of a shared type such as `PodSpec`: it becomes a component of the OpenAPI document, and is not written out. */
+  readonly "x-tombolo-type"?: string;
 }
 
 export interface ValidationRule {

@@ -1,0 +1,226 @@
+/** discovery.k8s.io/v1, coordination.k8s.io/v1, networking.k8s.io/v1 and policy/v1. */
+import {
+  bool,
+  each,
+  int32,
+  int64,
+  intOrString,
+  list,
+  mapOf,
+  microTime,
+  setOf,
+  struct,
+  text,
+  textMap,
+  texts,
+  time,
+} from "../dsl.ts";
+import type { GroupDeclaration } from "../declaration.ts";
+import { checkEndpointSlice, checkNetworkPolicy, fillNetworkPolicyDefaults } from "../rules/network.ts";
+import {
+  endpointSlicePrinter,
+  ingressClassPrinter,
+  ingressPrinter,
+  leasePrinter,
+  networkPolicyPrinter,
+  podDisruptionBudgetPrinter,
+} from "../../tables/network-printers.ts";
+import { conditions, labelSelector, objectReference, typedLocalObjectReference } from "./meta.ts";
+
+const protocol = text.defaults("TCP").oneOf("TCP", "UDP", "SCTP");
+
+const named = (name: string) => struct(name, "A name.", { name: text.required() });
+
+const endpoint = struct("Endpoint", "One backend of the service.", {
+  addresses: setOf(text).required().about("Addresses of one family; the first is used."),
+  conditions: struct("EndpointConditions", "State of the backend.", each(bool, "ready serving terminating")).defaults(
+    {},
+  ),
+  deprecatedTopology: textMap,
+  hints: struct("EndpointHints", "Who should use it.", {
+    forNodes: list(named("ForNode")),
+    forZones: list(named("ForZone")),
+  }),
+  ...each(text, "hostname nodeName zone"),
+  targetRef: objectReference,
+});
+
+export const discoveryGroup: GroupDeclaration = {
+  group: "discovery.k8s.io",
+  version: "v1",
+  kinds: [
+    {
+      kind: "EndpointSlice",
+      plural: "endpointslices",
+      about: "Some of the endpoints of a service.",
+      hasGeneration: true,
+      printer: endpointSlicePrinter,
+      check: checkEndpointSlice,
+      fields: {
+        addressType: text.required().oneOf("IPv4", "IPv6", "FQDN"),
+        endpoints: list(endpoint).with({ maxItems: 1000 }),
+        ports: list(
+          struct("EndpointPort", "A port of all endpoints of the slice.", {
+            appProtocol: text,
+            name: text.defaults(""),
+            port: int32.between(1, 65_535),
+            protocol,
+          }).atomic(),
+        ),
+      },
+    },
+  ],
+};
+
+export const coordinationGroup: GroupDeclaration = {
+  group: "coordination.k8s.io",
+  version: "v1",
+  kinds: [
+    {
+      kind: "Lease",
+      plural: "leases",
+      about: "Who holds a role, and until when.",
+      printer: leasePrinter,
+      fields: {
+        spec: struct("LeaseSpec", "Holder and times.", {
+          ...each(microTime, "acquireTime renewTime"),
+          ...each(text, "holderIdentity preferredHolder strategy"),
+          leaseDurationSeconds: int32.atLeast(1),
+          leaseTransitions: int32.atLeast(0),
+        }),
+      },
+    },
+  ],
+};
+
+const backend = struct("IngressBackend", "Where requests go.", {
+  resource: typedLocalObjectReference,
+  service: struct("IngressServiceBackend", "A service.", {
+    name: text.required(),
+    port: struct("ServiceBackendPort", "A port by name or number.", { name: text, number: int32 }).atomic(),
+  }),
+});
+
+const ingressPath = struct("HTTPIngressPath", "A path and its backend.", {
+  backend: backend.required(),
+  path: text,
+  pathType: text.required().oneOf("Exact", "Prefix", "ImplementationSpecific"),
+});
+
+const peers = list(
+  struct("NetworkPolicyPeer", "Who is meant.", {
+    ipBlock: struct("IPBlock", "A range of addresses.", { cidr: text.required(), except: texts }),
+    namespaceSelector: labelSelector,
+    podSelector: labelSelector,
+  }),
+);
+
+const policyPorts = list(
+  struct("NetworkPolicyPort", "A port or a range of ports.", { endPort: int32, port: intOrString, protocol }),
+);
+
+export const networkingGroup: GroupDeclaration = {
+  group: "networking.k8s.io",
+  version: "v1",
+  kinds: [
+    {
+      kind: "Ingress",
+      plural: "ingresses",
+      about: "HTTP routes from outside; stored, not served by the sandbox.",
+      shortNames: ["ing"],
+      subresources: ["status"],
+      hasGeneration: true,
+      printer: ingressPrinter,
+      fields: {
+        spec: struct("IngressSpec", "Desired state.", {
+          defaultBackend: backend,
+          ingressClassName: text,
+          rules: list(
+            struct("IngressRule", "Routes of a host.", {
+              host: text,
+              http: struct("HTTPIngressRuleValue", "Paths.", { paths: list(ingressPath).required() }),
+            }),
+          ),
+          tls: list(struct("IngressTLS", "Certificates.", { hosts: texts, secretName: text })),
+        }),
+        status: struct("IngressStatus", "What was observed.", {
+          loadBalancer: struct("IngressLoadBalancerStatus", "Addresses.", {
+            ingress: list(
+              struct("IngressLoadBalancerIngress", "An address.", {
+                ...each(text, "hostname ip"),
+                ports: list(
+                  struct("IngressPortStatus", "A port.", { error: text, port: int32.required(), protocol: text }),
+                ),
+              }),
+            ),
+          }).defaults({}),
+        }).defaults({}),
+      },
+    },
+    {
+      kind: "IngressClass",
+      plural: "ingressclasses",
+      about: "Who serves an Ingress.",
+      isClusterScoped: true,
+      hasGeneration: true,
+      printer: ingressClassPrinter,
+      fields: {
+        spec: struct("IngressClassSpec", "Controller and parameters.", {
+          controller: text,
+          parameters: struct("IngressClassParametersReference", "An object with settings.", {
+            ...each(text.required(), "kind name"),
+            ...each(text, "apiGroup namespace scope"),
+          }),
+        }),
+      },
+    },
+    {
+      kind: "NetworkPolicy",
+      plural: "networkpolicies",
+      about: "Who may talk to whom; stored, not enforced by the sandbox.",
+      shortNames: ["netpol"],
+      hasGeneration: true,
+      printer: networkPolicyPrinter,
+      fillDefaults: fillNetworkPolicyDefaults,
+      check: checkNetworkPolicy,
+      fields: {
+        spec: struct("NetworkPolicySpec", "Rules.", {
+          egress: list(struct("NetworkPolicyEgressRule", "To whom.", { ports: policyPorts, to: peers })),
+          ingress: list(struct("NetworkPolicyIngressRule", "From whom.", { from: peers, ports: policyPorts })),
+          podSelector: labelSelector,
+          policyTypes: texts,
+        }),
+      },
+    },
+  ],
+};
+
+export const policyGroup: GroupDeclaration = {
+  group: "policy",
+  version: "v1",
+  kinds: [
+    {
+      kind: "PodDisruptionBudget",
+      plural: "poddisruptionbudgets",
+      about: "How many pods may be evicted at once; stored, not enforced by the sandbox.",
+      shortNames: ["pdb"],
+      subresources: ["status"],
+      hasGeneration: true,
+      printer: podDisruptionBudgetPrinter,
+      fields: {
+        spec: struct("PodDisruptionBudgetSpec", "Desired state.", {
+          maxUnavailable: intOrString,
+          minAvailable: intOrString,
+          selector: labelSelector.patched("replace"),
+          unhealthyPodEvictionPolicy: text.oneOf("IfHealthyBudget", "AlwaysAllow"),
+        }),
+        status: struct("PodDisruptionBudgetStatus", "What was observed.", {
+          conditions,
+          ...each(int32, "currentHealthy desiredHealthy disruptionsAllowed expectedPods"),
+          disruptedPods: mapOf(time),
+          observedGeneration: int64,
+        }),
+      },
+    },
+  ],
+};

@@ -1,0 +1,38 @@
+/** Defaults and rules of role bindings. */
+import type { AnyObject } from "../../../../core/api/kube.ts";
+import type { Cause } from "../../kind.ts";
+import { invalid, required, unsupported } from "../causes.ts";
+import { isEqualJson, isObject, objectAt, objectsAt, textAt } from "../json.ts";
+
+const rbacGroupName = "rbac.authorization.k8s.io";
+
+export const fillRoleBindingDefaults = (object: AnyObject): void => {
+  const role = object["roleRef"];
+  if (isObject(role) && textAt(role, "apiGroup") === "") role["apiGroup"] = rbacGroupName;
+  for (const subject of objectsAt(object, "subjects")) {
+    const kind = textAt(subject, "kind");
+    if (textAt(subject, "apiGroup") === "" && (kind === "User" || kind === "Group"))
+      subject["apiGroup"] = rbacGroupName;
+  }
+};
+
+export const checkRoleBinding = (object: AnyObject, old: AnyObject | undefined): readonly Cause[] => {
+  const role = objectAt(object, "roleRef");
+  const causes: Cause[] = [];
+  const kinds = object.kind === "ClusterRoleBinding" ? ["ClusterRole"] : ["Role", "ClusterRole"];
+  if (textAt(role, "kind") !== "" && !kinds.includes(textAt(role, "kind"))) {
+    causes.push(unsupported("roleRef.kind", role["kind"], kinds));
+  }
+  objectsAt(object, "subjects").forEach((subject, index) => {
+    const path = `subjects[${index}]`;
+    const kind = textAt(subject, "kind");
+    if (!["ServiceAccount", "User", "Group"].includes(kind)) {
+      causes.push(unsupported(`${path}.kind`, kind, ["ServiceAccount", "User", "Group"]));
+    }
+    if (kind === "ServiceAccount" && textAt(subject, "namespace") === "") causes.push(required(`${path}.namespace`));
+  });
+  if (old !== undefined && !isEqualJson(role, objectAt(old, "roleRef"))) {
+    causes.push(invalid("roleRef", role, "cannot change roleRef"));
+  }
+  return causes;
+};
