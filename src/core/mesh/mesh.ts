@@ -76,12 +76,18 @@ export function wireMesh(settings: MeshSettings): Mesh {
   const globalServices = wireGlobalServices(graph, settings, { segments, localServices, visibleExports, hosts });
   const remoteWorkloads = wireRemoteWorkloads(graph, settings, { visibleExports, globalServices, peers });
   const workloads = graph.union("workloads", localWorkloads.rows, workloadsOf(graph, remoteWorkloads));
-  const services = wireServices(graph, settings, { localServices, globalServices, serviceEntries, hosts });
   const generated = wireGenerated(graph, { globalServices, remoteWorkloads });
   const serviceEntryAddresses = wireAddresses(graph, settings, {
     generated: generated.serviceEntries,
     serviceEntries,
     hosts,
+  });
+  const services = wireServices(graph, settings, {
+    localServices,
+    globalServices,
+    serviceEntries,
+    hosts,
+    desiredAddresses: serviceEntryAddresses,
   });
 
   return {

@@ -174,8 +174,8 @@ function remoteConditions(
   state: PeerState | undefined,
 ): readonly MeshCondition[] {
   if (fault !== undefined) {
-    const pending = { status: "False", reason: "NotAccepted", message: "The Gateway is not accepted." } as const;
-    return [refused(fault.reason, fault.message), { type: "Programmed", ...pending }];
+    const { reason, message } = fault;
+    return [refused(reason, message), { type: "Programmed", status: "False", reason, message }];
   }
   const isConnected = state?.isConnected === true;
   const cause = state?.cause ?? "No connection to the peer's control plane has succeeded yet.";

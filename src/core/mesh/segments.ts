@@ -42,19 +42,23 @@ export function wireSegments(graph: Graph, settings: MeshSettings, sources: Mesh
   const judged = graph.derive<Segment, Judged>("segments.judged", sources.segments, function* (segment, _read, key) {
     if (segment.metadata.namespace === systemNamespace) yield [segment.metadata.name, judge(segment, key, settings)];
   });
-  const byDomain = graph.index(judged, "byDomain", (row) => (row.fault === undefined ? [row.segment.domain] : []));
+  // What a Segment said when it was last in order: a domain stays taken while its owner is being mended.
+  const sound = graph.derive<Judged, Judged>("segments.sound", judged, function* (row, read, key) {
+    if (row.fault === undefined) yield [key, row];
+    else read.keep(row.fault.message);
+  });
+  const byDomain = graph.index(sound, "byDomain", (row) => [row.segment.domain]);
   const faultOf = (row: Judged, read: Reader): Judged["fault"] => {
     if (row.fault !== undefined) return row.fault;
-    const oldest = [...read.lookup(byDomain, row.segment.domain)].sort(compareAge)[0];
-    if (oldest === undefined || oldest.key === row.key) return undefined;
     const { name, domain } = row.segment;
-    const way = "give each Segment a domain of its own";
-    return {
-      reason: "DuplicateDomain",
-      message: `Segment ${name}: domain ${domain} already belongs to Segment ${oldest.segment.name}; ${way}.`,
-    };
+    const oldest = [...read.lookup(byDomain, domain)].sort(compareAge)[0];
+    if (oldest === undefined || oldest.key === row.key) return undefined;
+    const message =
+      `Segment ${name}: domain ${domain} already belongs to Segment ${oldest.segment.name}; ` +
+      "give each Segment a domain of its own.";
+    return { reason: "DuplicateDomain", message };
   };
-  const known = graph.derive<Judged, SegmentRow>("segments.known", judged, function* (row, read, key) {
+  const known = graph.derive<Judged, SegmentRow>("segments.known", sound, function* (row, read, key) {
     const fault = faultOf(row, read);
     if (fault === undefined) yield [key, row.segment];
     else read.keep(fault.message);
@@ -87,7 +91,7 @@ export function wireSegments(graph: Graph, settings: MeshSettings, sources: Mesh
 }
 
 export const currentSegment = (segments: Segments, read: Reader): SegmentRow =>
-  read.get(segments.current, "current") ?? implicitDefault;
+  read.get(segments.current, "current") ?? read.get(segments.known, defaultSegment.name) ?? implicitDefault;
 
 /** The domain this cluster gives to a segment's hosts: its own Segment object's, else what the export says. */
 export function domainOf(segments: Segments, read: Reader, name: string, said: string): string {

@@ -8,7 +8,7 @@ import { claimant, type Hosts, owns } from "./hosts.ts";
 import { globalId, type LocalService, type LocalServices } from "./local-services.ts";
 import { type MeshService, type MeshSettings, serviceKey } from "./model.ts";
 import { withoutTarget } from "./ports.ts";
-import type { ServiceEntries, UserEntry } from "./service-entries.ts";
+import type { EntryAddress, ServiceEntries, UserEntry } from "./service-entries.ts";
 
 /** Key `<ns>/<hostname>`. */
 export function wireServices(
@@ -19,10 +19,18 @@ export function wireServices(
     readonly globalServices: GlobalServices;
     readonly serviceEntries: ServiceEntries;
     readonly hosts: Hosts;
+    readonly desiredAddresses: Collection<readonly EntryAddress[]>;
   },
 ): Collection<MeshService> {
-  const { localServices, globalServices, serviceEntries, hosts } = from;
+  const { localServices, globalServices, serviceEntries, hosts, desiredAddresses } = from;
   const { network } = settings;
+  // Only addresses that stand in the status and should: the loser of a conflict gives its address up before it is told.
+  const addressesOf = (read: Reader, key: string, host: string): readonly string[] => {
+    const written = read.get(serviceEntries.statuses, key)?.addresses ?? [];
+    const desired = settings.ipAutoallocate ? (read.get(desiredAddresses, key) ?? []) : written;
+    const isDesired = (value: string): boolean => desired.some((one) => one.host === host && one.value === value);
+    return written.filter((one) => one.host === host && isDesired(one.value)).map(({ value }) => value);
+  };
   const local = graph.derive<LocalService, MeshService>("services.local", localServices.rows, function* (row, read) {
     const service = localMeshService(row, globalServices, read, network);
     // Without a selector the mesh knows no endpoints: such connections pass through to Kubernetes' own load balancing.
@@ -33,14 +41,13 @@ export function wireServices(
     globalServices.rows,
     function* (row, read, id) {
       const isMine = (alias: string): boolean => read.get(globalServices.aliasOwners, alias) === id;
-      const status = read.get(serviceEntries.statuses, `${systemNamespace}/${entryName(row)}`);
-      const vips = (status?.addresses ?? []).filter((address) => address.host === row.hostname);
+      const vips = addressesOf(read, `${systemNamespace}/${entryName(row)}`, row.hostname);
       const service: MeshService = {
         name: row.name,
         namespace: row.namespace,
         hostname: row.hostname,
         aliases: [...row.localNames, ...row.aliases].filter(isMine),
-        addresses: vips.map(({ value }) => ({ network, address: value })),
+        addresses: vips.map((address) => ({ network, address })),
         ports: row.ports,
         subjectAltNames: row.subjectAltNames,
         trafficDistribution: row.trafficDistribution,
@@ -54,11 +61,9 @@ export function wireServices(
     "services.entries",
     serviceEntries.users,
     function* (row, read, key) {
-      const isMine = (host: string): boolean => owns(hosts, read, host, claimant.entry(key));
-      const status = read.get(serviceEntries.statuses, key);
-      for (const hostname of row.hosts.filter(isMine)) {
-        const vips = (status?.addresses ?? []).filter((address) => address.host === hostname).map(({ value }) => value);
-        const service = entryMeshService(row, hostname, row.hasSpecAddresses ? row.addresses : vips, network);
+      for (const hostname of row.hosts.filter((host) => owns(hosts, read, host, claimant.entry(key)))) {
+        const addresses = row.hasSpecAddresses ? row.addresses : addressesOf(read, key, hostname);
+        const service = entryMeshService(row, hostname, addresses, network);
         yield [serviceKey(service), service];
       }
     },
