@@ -29,8 +29,7 @@ export function checkTypes(kind: Kind, body: unknown): AnyObject {
 }
 
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-const labelPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const servicePattern = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+const nameCharactersMax = 253;
 
 const subdomainText =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and " +
@@ -69,22 +68,10 @@ export function checkMetadata(kind: Kind, object: AnyObject, namespace: string |
   return metadata;
 }
 
+/** Built-in kinds have their own rules for names, and check them themselves. */
 function nameProblem(kind: Kind, name: string): string | undefined {
-  const { group, plural } = kind.type;
-  if (group === "rbac.authorization.k8s.io") {
-    return name === "." || name === ".." || /[/%]/.test(name)
-      ? "may not contain '/' or '%', or be '.' or '..'"
-      : undefined;
-  }
-  if (group === "" && plural === "namespaces") {
-    if (labelPattern.test(name) && name.length <= 63) return undefined;
-    return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character, and be no longer than 63 characters";
-  }
-  if (group === "" && plural === "services") {
-    if (servicePattern.test(name) && name.length <= 63) return undefined;
-    return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character, and be no longer than 63 characters";
-  }
-  return namePattern.test(name) && name.length <= 253 ? undefined : subdomainText;
+  if (!kind.isCustom) return undefined;
+  return namePattern.test(name) && name.length <= nameCharactersMax ? undefined : subdomainText;
 }
 
 /** The namespace must exist and not be going away. */
