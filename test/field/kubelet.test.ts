@@ -17,6 +17,7 @@ import { PodStreams } from "../../src/apps/sandbox/kubelet/streams.ts";
 import { planCluster } from "../../src/apps/sandbox/network/addresses.ts";
 import { namespacesOf, removeSandboxNetwork } from "../../src/apps/sandbox/network/leftovers.ts";
 import { makeBridge, makeNode } from "../../src/apps/sandbox/network/links.ts";
+import { startServiceProxy } from "../../src/apps/sandbox/proxy/service-proxy.ts";
 
 const host = systemHost("warn");
 const sandboxId = `f${host.random.below(0xfff).toString(16).padStart(3, "0")}`;
@@ -63,6 +64,12 @@ beforeAll(async () => {
     };
     kubelets.push(await Kubelet.start(host, means, informers, signal));
   }
+  const proxied = {
+    services: startInformer(host, client, builtin.services, { signal }),
+    endpointSlices: startInformer(host, client, builtin.endpointSlices, { signal }),
+    nodes: startInformer(host, client, builtin.nodes, { signal }),
+  };
+  await startServiceProxy(host, plan, proxied, signal);
 });
 
 afterAll(async () => {
@@ -253,4 +260,57 @@ it("says how to map an image that it does not know", async () => {
   expect(message).toContain("tombolo sandbox load example.com/team/app:1 -- ");
   await remove(pod, 0);
   await gone(pod);
+});
+
+it("leads Services to pods of any node, to the caller itself, from outside, and refuses those without endpoints", async () => {
+  const serve = `exec ${process.execPath} -e 'require("http").createServer((q,s)=>s.end(require("os").hostname()+" "+q.socket.remoteAddress+"\\n")).listen(8080)'`;
+  const readinessProbe = { tcpSocket: { port: 8080 }, periodSeconds: 1 };
+  const servers = await Promise.all(
+    [0, 1].map(async (node) => until(await makePod({ containers: [shell(serve, { readinessProbe })] }, node), isReady)),
+  );
+  const [near, far] = servers as [Pod, Pod];
+  const balancer = `${plan.underlay}.${plan.index}.200`;
+  const serviceNamed = (name: string, clusterIP: string, extra: object = {}) =>
+    client.create(builtin.services, {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name, namespace: "default" },
+      spec: { clusterIP, ports: [{ port: 80, nodePort: 30080 }], ...extra },
+    });
+  await serviceNamed("empty", "10.96.0.8");
+  const web = await serviceNamed("web", "10.96.0.7", { type: "LoadBalancer" });
+  const status = { loadBalancer: { ingress: [{ ip: balancer }] } };
+  await client.update(builtin.services, { ...web, status }, { subresource: "status" });
+  await client.create(builtin.endpointSlices, {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: "web-1", namespace: "default", labels: { "kubernetes.io/service-name": "web" } },
+    addressType: "IPv4",
+    endpoints: servers.map(({ status: own, spec }) => ({ addresses: [own!.podIP!], nodeName: spec.nodeName! })),
+    ports: [{ port: 8080, protocol: "TCP" }],
+  });
+  const seen = async (url: string) => {
+    const names = new Set<string>();
+    for (let call = 0; call < 24; call += 1) {
+      const { stdout } = await exec(near, ["curl", "-s", "-m", "3", url]);
+      names.add(stdout.split(" ")[0] ?? "");
+    }
+    return [...names].toSorted();
+  };
+  const both = [near.metadata.name, far.metadata.name].toSorted();
+  const fromHost = async (url: string) => (await run("curl", ["-s", "-m", "3", url])).stdout;
+  const untilMs = Date.now() + 10_000;
+  while ((await fromHost(`http://${balancer}/`)) === "" && Date.now() < untilMs) await host.clock.sleep(50);
+  expect(await seen("http://10.96.0.7/")).toEqual(both);
+  expect(await seen(`http://${balancer}/`)).toEqual(both);
+  for (const { address } of plan.nodes) expect(await fromHost(`http://${address}:30080/`)).toContain("pod-");
+  const refused = await exec(near, ["curl", "-sS", "-m", "3", "http://10.96.0.8/"]);
+  expect(refused.stderr).toMatch(/refused/i);
+  expect((await exec(near, ["curl", "-sS", "-m", "3", "http://10.96.99.99/"])).stderr).toMatch(/refused/i);
+  const own = await run("curl", ["-s", "-m", "3", "http://10.96.0.7/"], {
+    inside: { net: `/run/netns/${plan.nodes[0]!.netns}` },
+  });
+  expect(own.stdout).toContain("pod-");
+  await Promise.all(servers.map((pod) => remove(pod, 1)));
+  await Promise.all(servers.map(gone));
 });
