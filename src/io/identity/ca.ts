@@ -76,7 +76,7 @@ export class CertificateAuthority {
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(this.#host.random.bytes(16)),
       subject: "",
-      issuer: this.#issuer.subjectName.toJSON(),
+      issuer: this.#issuer.subjectName,
       notBefore: dateOf(now - backdateMs),
       notAfter: dateOf(notAfterMs),
       publicKey,
@@ -108,11 +108,18 @@ async function leafExtensions(
     new x509.KeyUsagesExtension(usages, true),
     new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
     new x509.BasicConstraintsExtension(false, undefined, true),
-    await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+    await authorityKeyId(x509, issuer),
     await x509.SubjectKeyIdentifierExtension.create(publicKey),
     // Critical, because the subject is empty.
     new x509.SubjectAlternativeNameExtension([{ type: "url", value: request.identity }, ...dnsNames], true),
   ];
+}
+
+/** As the issuer states its own; verifiers compare the two, and not all CAs derive it from the key in the same way. */
+async function authorityKeyId(x509: X509Library, issuer: X509.X509Certificate): Promise<X509.Extension> {
+  const keyId = issuer.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
+  if (keyId !== undefined) return new x509.AuthorityKeyIdentifierExtension(keyId);
+  return x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey);
 }
 
 interface SigningKey {

@@ -56,7 +56,7 @@ export async function mintIntermediate(host: Host, root: MintedCa, options: Mint
     notAfter: dates.notAfter < issuer.notAfter ? dates.notAfter : issuer.notAfter,
     serialNumber: serialNumber(host.random.bytes(16)),
     subject: [{ O: ["Tombolo"] }, { CN: [options.name] }],
-    issuer: issuer.subjectName.toJSON(),
+    issuer: issuer.subjectName,
     publicKey: keys.publicKey,
     signingKey,
     signingAlgorithm: workloadSigningAlgorithm,
