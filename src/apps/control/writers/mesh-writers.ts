@@ -8,6 +8,8 @@ import type { Informer } from "../../../io/kube/informer.ts";
 import { gatewayController } from "../gateways/controller.ts";
 import type { Inputs } from "../inputs.ts";
 import type { ControlSettings, Self } from "../settings.ts";
+import { combined } from "../peering/peering.ts";
+import type { Peering } from "../peering/peering.ts";
 import type { CaKeeper } from "../trust/ca-keeper.ts";
 import { eventRefreshMs, eventWriter } from "./events.ts";
 import { gatewayClassWriter } from "./gateway-classes.ts";
@@ -26,6 +28,7 @@ export interface WriterContext {
   readonly settings: ControlSettings;
   readonly self: Self;
   readonly ca: CaKeeper;
+  readonly peering: Peering;
   readonly failed: (writer: string) => void;
 }
 
@@ -131,9 +134,9 @@ function status<T extends KubeObject & { status?: object }>(
   return writer;
 }
 
-function gateways({ host, client, inputs, mesh, settings, failed }: WriterContext): Reconciler {
+function gateways({ host, client, inputs, mesh, settings, peering, failed }: WriterContext): Reconciler {
   const conditions = (key: string): readonly WantedCondition[] =>
-    mesh.conditions.rows.get(`gateways/${key}`)?.conditions ?? [];
+    combined(mesh.conditions.rows.get(`gateways/${key}`)?.conditions ?? [], peering.conditions(key));
   const controller = gatewayController(host, client, {
     settings,
     gateways: inputs.gateways,
@@ -143,6 +146,7 @@ function gateways({ host, client, inputs, mesh, settings, failed }: WriterContex
     conditions,
     failed,
   });
+  peering.stateChanged = (key) => controller.touch(key);
   mesh.graph.watch(mesh.conditions, (changes) => {
     for (const { key } of changes) if (key.startsWith("gateways/")) controller.touch(key.slice("gateways/".length));
   });

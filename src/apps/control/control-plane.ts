@@ -1,0 +1,219 @@
+/**
+ * One replica of the control plane, wired: inputs → mesh → model stream for agents, and writers while it leads. Every
+ * replica serves; one writes. Nothing is written or served before every input was listed and committed once, and peers
+ * had their time to answer.
+ */
+import { controlPlaneName, port } from "../../core/api/names.ts";
+import { wireMesh } from "../../core/mesh/mesh.ts";
+import type { Mesh } from "../../core/mesh/mesh.ts";
+import type { Host } from "../../io/host/host.ts";
+import { serverCredentials } from "../../io/identity/tls-credentials.ts";
+import { TrustBundles } from "../../io/identity/trust.ts";
+import type { KubeClient } from "../../io/kube/client.ts";
+import { startElection } from "../../io/kube/leader.ts";
+import type { Leadership } from "../../io/kube/leader.ts";
+import { CommitLoop } from "./commit-loop.ts";
+import { ControlMetrics } from "./health/control-metrics.ts";
+import { serveDebug, serveHealth, serveMetrics } from "./health/pages.ts";
+import type { PageServer } from "./health/health-server.ts";
+import { allSynced, feedMesh, startInputs } from "./inputs.ts";
+import type { Inputs } from "./inputs.ts";
+import { ModelServer } from "./model/model-server.ts";
+import { ModelSource, followModel } from "./model/model-source.ts";
+import type { ControlSettings, Self } from "./settings.ts";
+import { CaKeeper } from "./trust/ca-keeper.ts";
+import { Callers } from "./trust/callers.ts";
+import { Peering } from "./peering/peering.ts";
+import { keepOwnCertificate } from "./trust/own-certificate.ts";
+import type { OwnCertificate } from "./trust/own-certificate.ts";
+import { MeshWriters } from "./writers/mesh-writers.ts";
+
+export interface Listeners {
+  /** Of the model, CA and peering port. */
+  readonly address: string;
+  readonly controlPlane: number;
+  readonly metrics: number;
+  readonly readiness: number;
+  /** JSON of the collections, on the loopback address only. */
+  readonly debug: number;
+}
+
+export const defaultListeners: Listeners = {
+  address: "::",
+  controlPlane: port.controlPlane,
+  metrics: port.controlPlaneMetrics,
+  readiness: port.controlPlaneReadiness,
+  debug: 15_013,
+};
+
+export interface ControlPlaneOptions {
+  readonly settings: ControlSettings;
+  readonly self: Self;
+  readonly listeners?: Partial<Listeners>;
+  /** Of this program, for peers to read. */
+  readonly version?: string;
+  /** Of the lease; tests shorten it. */
+  readonly leaseMs?: number;
+}
+
+/** Streams of agents live on for so long after this replica was told to stop, while another takes over. */
+const streamGraceMs = 3_000;
+
+export interface ControlPlane {
+  readonly mesh: Mesh;
+  readonly ports: Omit<Listeners, "address">;
+  readonly isLeader: boolean;
+  /** Waits until what is wanted now was written, when this replica leads. For tests. */
+  written(): Promise<void>;
+  /** In order: not ready, no new connections, lease released, streams ended, everything closed. */
+  stop(): Promise<void>;
+}
+
+export async function startControlPlane(
+  host: Host,
+  client: KubeClient,
+  options: ControlPlaneOptions,
+): Promise<ControlPlane> {
+  const replica = new Replica(host, client, options);
+  await replica.start();
+  return replica;
+}
+
+class Replica implements ControlPlane {
+  readonly mesh: Mesh;
+  private readonly host: Host;
+  private readonly client: KubeClient;
+  private readonly options: ControlPlaneOptions;
+  private readonly listeners: Listeners;
+  private readonly stopping = new AbortController();
+  private readonly metrics = new ControlMetrics();
+  private readonly commits: CommitLoop;
+  private readonly inputs: Inputs;
+  private readonly ca: CaKeeper;
+  private readonly certificate: OwnCertificate;
+  private readonly peering: Peering;
+  private readonly server: ModelServer;
+  private readonly writers: MeshWriters;
+  private readonly pages: PageServer[] = [];
+  private leadership: Leadership | undefined;
+  private isReady = false;
+  /** Peers are known, as far as they can be: an agent that is told of fewer rows would let good endpoints go. */
+  private isSettled = false;
+  private controlPlanePort = 0;
+
+  constructor(host: Host, client: KubeClient, options: ControlPlaneOptions) {
+    const { settings, self } = options;
+    const { signal } = this.stopping;
+    this.host = host;
+    this.client = client;
+    this.options = options;
+    this.listeners = { ...defaultListeners, ...options.listeners };
+    this.mesh = wireMesh(settings.mesh);
+    this.commits = new CommitLoop(host.clock, () => this.commit());
+    const schedule = () => this.commits.schedule();
+    this.inputs = startInputs(host, client, signal);
+    feedMesh(this.inputs, this.mesh.sources, schedule);
+    this.ca = new CaKeeper(host, client, self.namespace, signal);
+    this.certificate = keepOwnCertificate(host, this.ca, settings.mesh, self.namespace);
+    const bundles = this.bundles();
+    const { mesh, inputs, ca, certificate, metrics } = this;
+    const changed = (type: string, names: Iterable<string>) => this.server.delta.changed(type, names);
+    this.peering = new Peering(host, {
+      mesh,
+      settings: settings.mesh,
+      bundles,
+      certificate,
+      server: { changed },
+      version: options.version ?? "0.1.0",
+      schedule,
+    });
+    this.server = new ModelServer(host, {
+      address: this.listeners.address,
+      port: this.listeners.controlPlane,
+      credentials: serverCredentials(certificate, bundles, settings.mesh.trustDomain),
+      source: new ModelSource(mesh),
+      callers: new Callers(host, client, inputs.pods, settings.mesh.trustDomain),
+      authority: () => ca.authority(),
+      peers: this.peering.streams,
+      isOpen: () => this.isSettled,
+      rejected: ({ typeUrl }) => metrics.rejected(typeUrl),
+    });
+    followModel(mesh.graph, mesh, (type, names) => {
+      metrics.told(type, names.length);
+      changed(type, names);
+    });
+    const failed = (writer: string) => metrics.failed(writer);
+    this.writers = new MeshWriters({ host, client, inputs, mesh, settings, self, ca, peering: this.peering, failed });
+    metrics.measure({
+      mesh,
+      writers: this.writers.all,
+      agents: () => this.server.delta.streamCount,
+      isLeader: () => this.isLeader,
+      isReady: () => this.isReady,
+    });
+  }
+
+  get isLeader(): boolean {
+    return this.leadership?.isLeader === true;
+  }
+
+  get ports(): Omit<Listeners, "address"> {
+    const [readiness = 0, metrics = 0, debug = 0] = this.pages.map((page) => page.port);
+    return { controlPlane: this.controlPlanePort, readiness, metrics, debug };
+  }
+
+  async start(): Promise<void> {
+    const { listeners, metrics, mesh, host, client, options } = this;
+    const { signal } = this.stopping;
+    this.pages.push(await serveHealth(listeners.readiness, () => this.isReady));
+    this.pages.push(await serveMetrics(listeners.metrics, metrics));
+    this.pages.push(await serveDebug(listeners.debug, mesh.graph));
+    await Promise.all([allSynced(this.inputs), this.ca.start(), this.certificate.first]);
+    this.commits.start();
+    this.peering.start(signal);
+    this.controlPlanePort = await this.server.listen();
+    // From here on peers are served, so that control planes that start together find each other.
+    this.isReady = true;
+    host.log.info("control.ready", { cluster: options.settings.mesh.cluster, port: this.controlPlanePort });
+    await this.peering.settle(signal);
+    this.commit();
+    this.isSettled = true;
+    const election = {
+      namespace: options.self.namespace,
+      name: controlPlaneName,
+      identity: `${options.self.podName}_${host.random.uuid()}`,
+      signal,
+      ...(options.leaseMs !== undefined && { leaseMs: options.leaseMs }),
+    };
+    this.leadership = startElection(host, client, election, (term) => this.writers.lead(term));
+    host.log.info("control.settled", { peers: mesh.peers.rows.size });
+  }
+
+  async written(): Promise<void> {
+    for (const writer of this.writers.all) await writer.idle();
+  }
+
+  async stop(): Promise<void> {
+    this.isReady = false;
+    this.stopping.abort(new Error("the control plane stops"));
+    await Promise.all([this.leadership?.ended, this.server.stop(streamGraceMs)]);
+    this.certificate.close();
+    for (const page of this.pages) page.close();
+  }
+
+  private commit(): void {
+    const before = this.host.clock.now();
+    this.mesh.graph.commit();
+    this.metrics.committed((this.host.clock.now() - before) / 1000);
+  }
+
+  /** The cluster's own roots, as its authority says. */
+  private bundles(): TrustBundles {
+    const bundles = new TrustBundles();
+    this.ca.onChange(({ material }) => {
+      const problem = bundles.set(this.options.settings.mesh.trustDomain, material.rootPem);
+      if (problem !== undefined) this.host.log.error("trust.bundle", { problem });
+    });
+    return bundles;
+  }
+}

@@ -1,0 +1,32 @@
+/** Which pages are served where: readiness for the kubelet, metrics for Prometheus, rows for this machine only. */
+import type { Graph } from "../../../core/graph/graph.ts";
+import type { ControlMetrics } from "./control-metrics.ts";
+import { jsonPage, servePages, textPage } from "./health-server.ts";
+import type { PageServer } from "./health-server.ts";
+
+const metricsType = "text/plain; version=0.0.4; charset=utf-8";
+
+export const serveHealth = (port: number, isReady: () => boolean): Promise<PageServer> =>
+  servePages(port, undefined, {
+    "/healthz/ready": () => (isReady() ? textPage("ready\n") : textPage("not ready\n", 503)),
+    "/healthz/live": () => textPage("alive\n"),
+  });
+
+export const serveMetrics = (port: number, metrics: ControlMetrics): Promise<PageServer> =>
+  servePages(port, undefined, {
+    "/metrics": () => ({ contentType: metricsType, text: metrics.text() }),
+    "/stats/prometheus": () => ({ contentType: metricsType, text: metrics.text() }),
+  });
+
+/** `/debug/collections` lists them, `/debug/collections/<name>` shows rows, `?key=` explains one row. */
+export const serveDebug = (port: number, graph: Graph): Promise<PageServer> =>
+  servePages(port, "127.0.0.1", {
+    "/debug/collections": () =>
+      jsonPage(Object.fromEntries(graph.collections.map(({ name, rows }) => [name, rows.size]))),
+    "/debug/collections/": (name, query) => {
+      const table = graph.collections.find((one) => one.name === name);
+      if (table === undefined) return textPage(`There is no collection ${name}; see /debug/collections.\n`, 404);
+      const key = query.get("key");
+      return jsonPage(key === null ? table.rows : table.explain(key));
+    },
+  });

@@ -1,0 +1,209 @@
+/**
+ * Peering, wired: Peer rows become links, what links bring becomes rows of the mesh, and the mesh's exports are served to
+ * peers. Owns which rows came from which link.
+ */
+import type { Mesh } from "../../../core/mesh/mesh.ts";
+import type { Export, MeshSettings } from "../../../core/mesh/model.ts";
+import type { PeerInfoRow } from "../../../core/proto/export-row.ts";
+import { exportName } from "../../../core/proto/wire.ts";
+import type { Host } from "../../../io/host/host.ts";
+import { isoSeconds } from "../../../io/host/iso-time.ts";
+import type { CertificateSource } from "../../../io/identity/tls-credentials.ts";
+import type { TrustBundles } from "../../../io/identity/trust.ts";
+import { ExportServer } from "../../../io/peering/export-server.ts";
+import { PeerLinks } from "../../../io/peering/peer-links.ts";
+import { peerConditions } from "../../../io/peering/peer-state.ts";
+import type { PeerState } from "../../../io/peering/peer-state.ts";
+import { peerHeader } from "../../../io/peering/wire-names.ts";
+import type { DeltaServer, StreamPeer } from "../../../io/xds/delta-server.ts";
+import type { ResourceSource } from "../../../io/xds/resource-source.ts";
+import type { WantedCondition } from "../writers/merge-conditions.ts";
+
+export interface PeeringOptions {
+  readonly mesh: Mesh;
+  readonly settings: MeshSettings;
+  readonly bundles: TrustBundles;
+  readonly certificate: CertificateSource;
+  readonly server: Pick<DeltaServer, "changed">;
+  readonly version: string;
+  /** Something was staged in the mesh's sources. */
+  readonly schedule: () => void;
+}
+
+/** A replica that starts waits so long for peers before it serves without those that do not answer. */
+const settleMsMax = 10_000;
+
+export class Peering {
+  private readonly host: Host;
+  private readonly options: PeeringOptions;
+  private readonly exports: ExportServer;
+  private readonly links: PeerLinks;
+  /** Key of the Peer row → names of the exports that came over its link. */
+  private readonly namesByPeer = new Map<string, Set<string>>();
+  private readonly statesByPeer = new Map<string, PeerState>();
+  /** Cluster → network, per open stream of a peer that reads our exports. */
+  private readonly subscribers = new Map<StreamPeer, { readonly cluster: string; readonly network: string }>();
+  private settled: () => void = () => undefined;
+
+  constructor(host: Host, options: PeeringOptions) {
+    this.host = host;
+    this.options = options;
+    const { bundles, server, certificate } = options;
+    this.exports = new ExportServer(host, { self: this.self(), bundles, server });
+    this.links = new PeerLinks(host, {
+      self: () => this.self(),
+      certificate: () => certificate.current(),
+      bundles,
+      sink: {
+        setExport: (peer, row) => this.setExport(peer, row),
+        removeExport: (peer, name) => this.removeExport(peer, name),
+        setPeerState: (peer, state) => this.setState(peer, state),
+        removePeer: (peer) => this.removePeer(peer),
+      },
+    });
+  }
+
+  /** After the first commit: serves exports and dials peers. */
+  start(signal: AbortSignal): void {
+    const { mesh } = this.options;
+    for (const row of mesh.exports.rows.values()) this.exports.setExport(row);
+    this.exports.setSelf(this.self());
+    mesh.graph.watch(mesh.exports, (changes) => {
+      for (const { key, after } of changes) {
+        if (after === undefined) this.exports.removeExport(key);
+        else this.exports.setExport(after);
+      }
+    });
+    mesh.graph.watch(mesh.currentSegment, () => {
+      this.exports.setSelf(this.self());
+      this.links.redialAll();
+    });
+    for (const [key, peer] of mesh.peers.rows) this.links.setPeer(key, peer);
+    mesh.graph.watch(mesh.peers, (changes) => {
+      for (const { key, after } of changes) {
+        if (after === undefined) this.links.removePeer(key);
+        else this.links.setPeer(key, after);
+      }
+    });
+    this.exports.setReady();
+    void this.exports.run(signal);
+    signal.addEventListener("abort", () => this.links.close(), { once: true });
+  }
+
+  /** For the model server: streams of peers, told by the name they give themselves. */
+  readonly streams = {
+    isPeer: (peer: StreamPeer): boolean => ExportServer.isPeer(peer),
+    open: (peer: StreamPeer): ResourceSource => {
+      const source = this.exports.open(peer);
+      const cluster = headerOf(peer, peerHeader.cluster);
+      this.subscribers.set(peer, { cluster, network: headerOf(peer, peerHeader.network) });
+      this.writeState(cluster);
+      return source;
+    },
+    closed: (peer: StreamPeer): void => {
+      const subscriber = this.subscribers.get(peer);
+      this.subscribers.delete(peer);
+      if (subscriber !== undefined) this.writeState(subscriber.cluster);
+    },
+  };
+
+  /** The peering conditions of a remote Gateway, by its key. */
+  conditions(key: string): readonly WantedCondition[] {
+    const state = this.statesByPeer.get(key);
+    const peer = this.options.mesh.peers.rows.get(key);
+    return state === undefined || peer === undefined ? [] : peerConditions(state, peer);
+  }
+
+  /** Called with the key of a remote Gateway whose conditions may have changed. */
+  stateChanged: (key: string) => void = () => undefined;
+
+  private self(): PeerInfoRow {
+    const { settings, mesh, version } = this.options;
+    const { cluster, network, trustDomain } = settings;
+    const segment = mesh.currentSegment.rows.get("current")?.name ?? "default";
+    return { cluster, network, trustDomain, segment, version };
+  }
+
+  private setExport(peer: string, row: Export): void {
+    const name = exportName(row);
+    const names = this.namesByPeer.get(peer) ?? new Set();
+    this.namesByPeer.set(peer, names.add(name));
+    this.options.mesh.sources.peerExports.set(name, row);
+    this.options.schedule();
+  }
+
+  private removeExport(peer: string, name: string): void {
+    if (this.namesByPeer.get(peer)?.delete(name) !== true) return;
+    this.options.mesh.sources.peerExports.delete(name);
+    this.options.schedule();
+  }
+
+  private setState(peer: string, state: PeerState): void {
+    const before = this.statesByPeer.get(peer);
+    this.statesByPeer.set(peer, state);
+    if (before !== undefined && before.cluster !== state.cluster) this.writeState(before.cluster);
+    this.writeState(state.cluster);
+    this.stateChanged(peer);
+    this.settled();
+  }
+
+  private removePeer(peer: string): void {
+    for (const name of this.namesByPeer.get(peer) ?? []) this.options.mesh.sources.peerExports.delete(name);
+    this.namesByPeer.delete(peer);
+    const state = this.statesByPeer.get(peer);
+    this.statesByPeer.delete(peer);
+    if (state !== undefined) this.writeState(state.cluster);
+    this.options.schedule();
+    this.settled();
+  }
+
+  /** One row per cluster: a link of ours, a stream of theirs, or both. */
+  private writeState(cluster: string): void {
+    const { peerStates } = this.options.mesh.sources;
+    const isUsed = (state: PeerState) => state.cluster === cluster && state.reason !== "DuplicatePeer";
+    const state = [...this.statesByPeer.values()].find(isUsed);
+    const subscriber = [...this.subscribers.values()].find((one) => one.cluster === cluster);
+    if (state === undefined && subscriber === undefined) peerStates.delete(cluster);
+    else {
+      const isConnected = state?.phase === "live";
+      peerStates.set(cluster, {
+        cluster,
+        isConnected,
+        isStale: state !== undefined && state.phase !== "live" && state.phase !== "connecting",
+        ...(state && { lastSeen: isoSeconds(state.sinceMs) }),
+        ...(state && !isConnected && { cause: state.message }),
+        ...(subscriber && { subscriberNetwork: subscriber.network }),
+      });
+    }
+    this.options.schedule();
+  }
+
+  /** Resolves when each peer is known or cannot be, or after a bounded time. */
+  async settle(signal: AbortSignal): Promise<void> {
+    const isSettled = () =>
+      [...this.options.mesh.peers.rows.keys()].every((key) => {
+        const phase = this.statesByPeer.get(key)?.phase;
+        return phase === "live" || phase === "refused";
+      });
+    if (isSettled()) return;
+    const done = new AbortController();
+    this.settled = () => {
+      if (isSettled()) done.abort(new Error("every peer answered"));
+    };
+    await this.host.clock.sleep(settleMsMax, AbortSignal.any([done.signal, signal])).catch(() => undefined);
+    this.settled = () => undefined;
+  }
+}
+
+function headerOf(peer: StreamPeer, name: string): string {
+  const [value] = peer.metadata.get(name);
+  return typeof value === "string" ? value : "";
+}
+
+/** Conditions by type, the later list winning. */
+export function combined(
+  first: readonly WantedCondition[],
+  second: readonly WantedCondition[],
+): readonly WantedCondition[] {
+  return [...new Map([...first, ...second].map((one) => [one.type, one])).values()];
+}
