@@ -1,0 +1,90 @@
+/** A DNS server over UDP and TCP. What it does not answer itself goes to a forwarder; malformed packets are dropped. */
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { createServer, type Server, type Socket } from "node:net";
+import { type Forwarder, framed, unframed } from "./forwarder.ts";
+import { type Answer, failure, type Query, type Question, readQuery, writeAnswer } from "./message.ts";
+
+export interface DnsServerOptions {
+  readonly address: string;
+  readonly port: number;
+  /** `forward`: not ours. `source` is the client's address. */
+  answer(question: Question, source: string): Answer | "forward";
+  readonly forwarder: Forwarder;
+}
+
+export interface DnsServer {
+  readonly port: number;
+  close(): void;
+}
+
+const connectionsMax = 1_024;
+const idleMsMax = 10_000;
+const pendingBytesMax = 128 * 1024;
+
+async function reply(options: DnsServerOptions, bytes: Uint8Array, source: string, transport: "udp" | "tcp") {
+  const query: Query | undefined = readQuery(bytes);
+  if (query === undefined) return undefined;
+  const answer = options.answer(query.question, source);
+  if (answer === "forward") return (await options.forwarder.ask(bytes, transport)) ?? failure(query);
+  return writeAnswer(query, answer, transport === "udp" ? query.udpBytesMax : undefined);
+}
+
+function serveUdp(options: DnsServerOptions): Promise<UdpSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(options.address.includes(":") ? "udp6" : "udp4");
+    socket.once("error", reject);
+    socket.on("message", (bytes, { address, port }) => {
+      void reply(options, bytes, address, "udp").then((answer) => {
+        if (answer !== undefined) socket.send(answer, port, address, () => undefined);
+      });
+    });
+    socket.bind(options.port, options.address, () => resolve(socket));
+  });
+}
+
+function serveConnection(options: DnsServerOptions, socket: Socket): void {
+  let read = Buffer.alloc(0);
+  let turn: Promise<void> = Promise.resolve();
+  socket.setTimeout(idleMsMax, () => socket.destroy());
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (chunk: Buffer) => {
+    read = Buffer.concat([read, chunk]);
+    if (read.length > pendingBytesMax) return socket.destroy();
+    for (let message = unframed(read); message !== undefined; message = unframed(read)) {
+      const query = Uint8Array.from(message);
+      read = read.subarray(message.length + 2);
+      turn = turn.then(async () => {
+        const answer = await reply(options, query, socket.remoteAddress ?? "", "tcp");
+        if (answer === undefined) socket.destroy();
+        else socket.write(framed(answer));
+      });
+    }
+    return undefined;
+  });
+}
+
+function serveTcp(options: DnsServerOptions, port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => serveConnection(options, socket));
+    server.maxConnections = connectionsMax;
+    server.once("error", reject);
+    server.listen(port, options.address, () => resolve(server));
+  });
+}
+
+/** Listens on one port for both; rejects when the port is taken. Port 0 takes a free one. */
+export async function serveDns(options: DnsServerOptions): Promise<DnsServer> {
+  const udp = await serveUdp(options);
+  const { port } = udp.address();
+  const tcp = await serveTcp(options, port).catch((error: unknown) => {
+    udp.close();
+    throw error;
+  });
+  return {
+    port,
+    close: () => {
+      udp.close();
+      tcp.close();
+    },
+  };
+}
