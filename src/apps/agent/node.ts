@@ -4,12 +4,13 @@
  */
 import { port } from "../../core/api/names.ts";
 import { podListenerName } from "../../core/envoy/names.ts";
-import type { NodeView } from "../../core/envoy/view.ts";
+import type { LocalPod, NodeView } from "../../core/envoy/view.ts";
 import { podWorkloadUid } from "../../core/envoy/endpoints.ts";
 import type { Locality } from "../../core/mesh/model.ts";
 import { MeshReplica, type ReplicaChange } from "../../core/mesh/replica.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
+import type { KubeClient } from "../../io/kube/client.ts";
 import { httpKubeClient } from "../../io/kube/http-client.ts";
 import { inClusterEndpoint } from "../../io/kube/in-cluster.ts";
 import { serveAnnouncements } from "./capture/announcements.ts";
@@ -17,6 +18,7 @@ import { Captor } from "./capture/captor.ts";
 import { captureEffects } from "./capture/effects.ts";
 import { NodePods } from "./capture/node-pods.ts";
 import { NodeCertificates } from "./certificates.ts";
+import type { DeltaClient } from "../../io/xds/delta-client.ts";
 import type { AgentConfig } from "./config.ts";
 import { serveMeshDns } from "./dns.ts";
 import { NodeSource } from "./envoy/node-source.ts";
@@ -72,52 +74,101 @@ function connect(parts: Parts): void {
   certificates.store.onChange(({ identity }) => source.certificateChanged(identity, proxy.server));
 }
 
-export async function runNode(host: Host, config: AgentConfig, around: Surroundings): Promise<void> {
-  const { signal } = around;
-  const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
+interface Model {
+  readonly replica: MeshReplica;
+  readonly view: NodeView;
+  readonly podsByUid: Map<string, LocalPod>;
+}
+
+function emptyModel({ node, cluster, network, trustDomain }: AgentConfig): Model {
   const replica = new MeshReplica();
-  const certificates = new NodeCertificates(host, config, replica);
-  const podsByUid: Captor["podsByUid"] = new Map();
-  const { node, cluster, network, trustDomain } = config;
+  const podsByUid = new Map<string, LocalPod>();
   const view: NodeView = {
-    ...{ node, cluster, network, trustDomain, podsByUid, replica },
+    node,
+    cluster,
+    network,
+    trustDomain,
+    podsByUid,
+    replica,
     get locality() {
       return localityOf({ node, cluster, replica });
     },
   };
-  const source = new NodeSource(view, certificates, encoder(loadSchema(around.env, around.programPath)));
-  const proxy = await startProxy(host, {
-    ...around,
-    ...{ config, source, folder: joinPath(config.stateDir, "node"), signal: around.envoySignal },
-  });
-  connect({ replica, certificates, source, proxy });
+  return { replica, view, podsByUid };
+}
 
-  const pods = new NodePods(host, client, { node, signal });
+function captorOf(host: Host, config: AgentConfig, pods: NodePods, client: KubeClient, options: CaptorOptions): Captor {
+  const { proxy, podsByUid, signal, changed } = options;
   const effects = captureEffects({
-    ...{ host, client, dnsAddress: config.captureDns ? config.nodeIp : undefined },
+    host,
+    client,
+    dnsAddress: config.captureDns ? config.nodeIp : undefined,
     netnsOf: (uid) => pods.netnsOf(uid),
     activeListeners: (wait) => proxy.admin.activeListeners(wait),
     listenersOf: (pod) => [podListenerName.outbound(pod.uid), podListenerName.inbound(pod.uid)],
   });
-  const captor = new Captor(host, effects, {
-    ...{ trustDomain, signal, podsByUid },
-    changed: () => {
-      certificates.want(new Set([...podsByUid.values()].map((pod) => pod.identity)));
-      source.podsChanged(proxy.server);
-    },
+  return new Captor(host, effects, { trustDomain: config.trustDomain, signal, podsByUid, changed });
+}
+
+interface CaptorOptions {
+  readonly proxy: Proxy;
+  readonly podsByUid: Map<string, LocalPod>;
+  readonly signal: AbortSignal;
+  readonly changed: () => void;
+}
+
+export async function runNode(host: Host, config: AgentConfig, around: Surroundings): Promise<void> {
+  const { signal } = around;
+  const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
+  const { replica, view, podsByUid } = emptyModel(config);
+  const certificates = new NodeCertificates(host, config, replica);
+  const source = new NodeSource(view, certificates, encoder(loadSchema(around.env, around.programPath)));
+  const proxy = await startProxy(host, {
+    env: around.env,
+    programPath: around.programPath,
+    signal: around.envoySignal,
+    config,
+    source,
+    folder: joinPath(config.stateDir, "node"),
   });
+  connect({ replica, certificates, source, proxy });
+
+  const pods = new NodePods(host, client, { node: config.node, signal });
+  const changed = () => {
+    certificates.want(new Set([...podsByUid.values()].map((pod) => pod.identity)));
+    source.podsChanged(proxy.server);
+  };
+  const captor = captorOf(host, config, pods, client, { proxy, podsByUid, signal, changed });
   const model = modelClient(host, config, replica);
   const following = [model.run(signal), certificates.followRoot(() => source.trustChanged(proxy.server), signal)];
   const announcements = await serveAnnouncements(joinPath(config.stateDir, "cni.sock"), pods);
-  const dns = config.captureDns
-    ? await serveMeshDns(host, { ...config, port: port.dns, replica, podsByUid, signal })
-    : undefined;
+  const dnsOptions = { ...config, port: port.dns, replica, podsByUid };
+  const dns = config.captureDns ? await serveMeshDns(host, dnsOptions) : undefined;
   void pods.run(captor);
+  const health = await serveNodeHealth(host, { model, proxy, captor, source, view, signal });
+  await proxy.running;
+  for (const server of [...health, announcements]) server.close();
+  dns?.close();
+  certificates.store.close();
+  await Promise.all(following);
+}
 
+interface NodeHealth {
+  readonly model: DeltaClient;
+  readonly proxy: Proxy;
+  readonly captor: Captor;
+  readonly source: NodeSource;
+  readonly view: NodeView;
+  readonly signal: AbortSignal;
+}
+
+function serveNodeHealth(host: Host, { model, proxy, captor, source, view, signal }: NodeHealth) {
   const settleBy = host.clock.now() + settleMsMax;
-  const unknownPods = () =>
-    [...podsByUid.values()].filter((pod) => replica.workload(podWorkloadUid(cluster, pod)) === undefined).length;
-  const health = await serveHealth({
+  const unknown = () =>
+    [...view.podsByUid.values()].filter(
+      (pod) => view.replica.workload(podWorkloadUid(view.cluster, pod)) === undefined,
+    );
+  return serveHealth({
     address: "0.0.0.0",
     unready: async () => {
       if (signal.aborted) return "The agent is shutting down.";
@@ -126,14 +177,11 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
       const isWaiting = !captor.isSettled && host.clock.now() < settleBy;
       return isWaiting ? "Some pods of the node are not captured yet." : undefined;
     },
-    metrics: async () =>
-      `${await proxy.admin.get("/stats/prometheus")}${ownMetrics({ pods: podsByUid.size, unknown: unknownPods(), dials: source.dialCount })}`,
+    metrics: async () => {
+      const numbers = { pods: view.podsByUid.size, unknown: unknown().length, dials: source.dialCount };
+      return `${await proxy.admin.get("/stats/prometheus")}${ownMetrics(numbers)}`;
+    },
   });
-  await proxy.running;
-  for (const server of [...health, announcements]) server.close();
-  dns?.close();
-  certificates.store.close();
-  await Promise.all(following);
 }
 
 const gauge = (name: string, help: string, value: number): string =>

@@ -1,0 +1,39 @@
+/** DNS of captured pods: names of the mesh from the replica, everything else from the cluster's DNS. */
+import { clusterDomain } from "../../core/api/names.ts";
+import type { LocalPod } from "../../core/envoy/view.ts";
+import type { MeshReplica } from "../../core/mesh/replica.ts";
+import type { Host } from "../../io/host/host.ts";
+import { readNow } from "../../io/host/files.ts";
+import { Forwarder, type Upstream } from "../../io/dns/forwarder.ts";
+import { answerMeshName } from "../../io/dns/mesh-names.ts";
+import { type DnsServer, serveDns } from "../../io/dns/server.ts";
+
+const dnsPort = 53;
+
+/** The agent's own resolvers: with the host's network and ClusterFirstWithHostNet these are the cluster's DNS. */
+export function resolversOf(text: string): readonly Upstream[] {
+  return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address = ""]) => ({ address, port: dnsPort }));
+}
+
+export interface MeshDnsOptions {
+  readonly nodeIp: string;
+  readonly port: number;
+  readonly network: string;
+  readonly replica: MeshReplica;
+  readonly podsByUid: ReadonlyMap<string, LocalPod>;
+}
+
+export function serveMeshDns(host: Host, options: MeshDnsOptions): Promise<DnsServer> {
+  const { replica, network } = options;
+  const namespaceOf = (address: string): string => {
+    for (const pod of options.podsByUid.values()) if (pod.ip === address) return pod.namespace;
+    return "";
+  };
+  return serveDns({
+    address: options.nodeIp,
+    port: options.port,
+    forwarder: new Forwarder(host, () => resolversOf(readNow("/etc/resolv.conf") ?? "")),
+    answer: (question, source) =>
+      answerMeshName(question, replica, { network, namespace: namespaceOf(source), clusterDomain }),
+  });
+}
