@@ -16,6 +16,7 @@ import { TokenIssuer } from "./auth/tokens.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { LocalClient } from "./client.ts";
 import { Registry } from "./crd/registry.ts";
+import { followDefinitions } from "./definitions.ts";
 import { documentsOf } from "./http/documents.ts";
 import { Handler } from "./http/handler.ts";
 import type { ListenAddress } from "./http/listen.ts";
@@ -64,6 +65,7 @@ export async function startApiServer(host: Host, options: ApiServerOptions): Pro
   const store = await Store.open(host, { directory, isSynced: options.ephemeral !== true });
   const registry = new Registry();
   const context: ApiContext = { host, store, registry, serviceCidr };
+  const stopFollowing = followDefinitions(context, registry);
   const issuer = await TokenIssuer.open(context, options.issuer ?? defaultIssuer, dataDir);
   const identities: Identities = { context, issuer, authenticator: new Authenticator(options.adminToken, issuer) };
   const verbs = new Verbs(context, identities);
@@ -86,6 +88,7 @@ export async function startApiServer(host: Host, options: ApiServerOptions): Pro
     tookMs: host.clock.now() - startMs,
   });
   const close = async () => {
+    stopFollowing();
     await listening.close();
     await store.close();
   };

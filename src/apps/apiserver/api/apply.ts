@@ -40,7 +40,7 @@ export function applyTo(
   if (live !== undefined) {
     const changed = changedPaths(nextFields, merged, live, schema);
     const fought = others.filter((manager) => hasPaths(intersection(manager.fields, changed)));
-    if (fought.length > 0 && !isForced) throw applyConflict(fought, changed, identity.apiVersion);
+    if (fought.length > 0 && !isForced) throw applyConflict(fought, changed);
     others = others.map((manager) => withFields(manager, difference(manager.fields, changed), now));
     const kept = others.reduce((sum, manager) => union(sum, manager.fields), nextFields);
     if (mine !== undefined) remove(merged, mine.fields, kept, schema, []);
@@ -53,12 +53,9 @@ export function applyTo(
 
 const hasPaths = (set: FieldSet): boolean => !isEqualSet(set, emptySet) && paths(set).length > 0;
 
-function applyConflict(fought: readonly Manager[], changed: FieldSet, appliedVersion: string): KubeError {
+function applyConflict(fought: readonly Manager[], changed: FieldSet): KubeError {
   const rows = fought.flatMap((manager) => {
-    const using =
-      manager.operation === "Update" || manager.apiVersion !== appliedVersion
-        ? ` using ${manager.apiVersion}${manager.operation === "Update" && manager.time !== "" ? ` at ${manager.time}` : ""}`
-        : "";
+    const using = manager.operation === "Update" ? ` using ${manager.apiVersion}` : "";
     const who = `conflict with ${JSON.stringify(manager.manager)}${subresourceText(manager)}${using}`;
     const fields = paths(intersection(manager.fields, changed)).map(pathText);
     return fields.map((field) => ({ who, field }));

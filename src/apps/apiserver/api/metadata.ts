@@ -16,12 +16,12 @@ export function checkTypes(kind: Kind, body: unknown): AnyObject {
   const given = { apiVersion: body["apiVersion"] ?? apiVersion, kind: body["kind"] ?? kind.type.kind };
   if (given.apiVersion !== apiVersion) {
     throw badRequest(
-      `the API version in the data (${String(given.apiVersion)}) does not match the expected API version (${apiVersion})`,
+      `the API version in the data (${JSON.stringify(given.apiVersion)}) does not match the expected API version (${apiVersion})`,
     );
   }
   if (given.kind !== kind.type.kind) {
     throw badRequest(
-      `the kind in the data (${String(given.kind)}) does not match the expected kind (${kind.type.kind})`,
+      `the kind in the data (${JSON.stringify(given.kind)}) does not match the expected kind (${kind.type.kind})`,
     );
   }
   // Checked by `checkMetadata`: that names are text; the rest of metadata is data that we only carry.

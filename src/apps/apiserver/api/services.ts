@@ -157,7 +157,7 @@ function claimedAddress(context: ApiContext, object: AnyObject, asked: string): 
 }
 
 function claimNodePorts(context: ApiContext, object: AnyObject, spec: Fields): void {
-  const portKey = (port: Fields) => `${String(port["protocol"] ?? "TCP")}/${String(port["nodePort"])}`;
+  const portKey = (port: Fields) => `${textOf(port["protocol"]) ?? "TCP"}/${String(port["nodePort"])}`;
   const others = servicesOf(context, object).flatMap((other) => listOf(other["ports"]).filter(isFields));
   const taken = new Set(others.filter((port) => port["nodePort"] !== undefined).map(portKey));
   const ports = listOf(spec["ports"]).filter(isFields);

@@ -68,6 +68,8 @@ export class Verbs {
   ): Promise<Written> {
     this.#allow(kind, "create");
     if (isReview(kind)) return { object: answerReview(this.#identities, kind, asker, body), isCreated: true };
+    const definition = kind.isCustom ? this.#definitionOf(kind) : undefined;
+    if (definition?.metadata.deletionTimestamp !== undefined) throw methodNotAllowed();
     return createObject(this.context, kind, { namespace }, body, options);
   }
 
@@ -125,6 +127,10 @@ export class Verbs {
     const items: AnyObject[] = [];
     for (const object of listed.items) items.push((await deleteObject(this.context, kind, object, request)).object);
     return { items, resourceVersion: String(this.context.store.revision) };
+  }
+
+  #definitionOf({ type }: Kind): AnyObject | undefined {
+    return this.context.store.get("apiextensions.k8s.io/customresourcedefinitions", `${type.plural}.${type.group}`);
   }
 
   #allow(kind: Kind, verb: string): void {

@@ -3,7 +3,7 @@ import type { AnyObject } from "../../../core/api/kube.ts";
 import { KubeError } from "../../../io/kube/client.ts";
 import type { ApiContext, User } from "../api/context.ts";
 import type { Fields } from "../api/json.ts";
-import { fieldsOf, isFields, listOf } from "../api/json.ts";
+import { fieldsOf, isFields, listOf, textOf } from "../api/json.ts";
 
 export interface ResourceQuestion {
   readonly verb: string;
@@ -75,8 +75,8 @@ function bindsUser(binding: AnyObject, user: User): boolean {
         case "Group":
           return user.groups.includes(String(subject["name"]));
         case "ServiceAccount": {
-          const namespace = subject["namespace"] ?? binding.metadata.namespace;
-          return user.username === `system:serviceaccount:${String(namespace)}:${String(subject["name"])}`;
+          const namespace = textOf(subject["namespace"]) ?? binding.metadata.namespace;
+          return user.username === `system:serviceaccount:${namespace}:${String(subject["name"])}`;
         }
         default:
           return false;

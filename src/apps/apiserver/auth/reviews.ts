@@ -89,7 +89,7 @@ function verdictOf(context: ApiContext, user: User, spec: Fields): Fields {
 
 function questionOf(spec: Fields): Question {
   const path = spec["nonResourceAttributes"];
-  if (isFields(path)) return { verb: String(path["verb"] ?? ""), path: String(path["path"] ?? "") };
+  if (isFields(path)) return { verb: textOf(path["verb"]) ?? "", path: textOf(path["path"]) ?? "" };
   const resource = fieldsOf(spec["resourceAttributes"]);
   return {
     verb: textOf(resource["verb"]) ?? "",

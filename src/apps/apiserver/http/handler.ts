@@ -101,7 +101,7 @@ export class Handler {
   }
 
   async #byMethod(call: Call): Promise<void> {
-    switch (call.request.method) {
+    switch (call.request.method ?? "GET") {
       case "GET":
       case "HEAD":
         return this.#read(call);

@@ -10,22 +10,19 @@ import { protoMessages } from "./tables.ts";
 const magic = [0x6b, 0x38, 0x73, 0x00];
 
 /** Numbers and flags whose zero says something, because the API tells it from absent. All other zeros are "not set". */
-const meaningfulZeros = new Set([
-  ...[
-    "replicas",
-    "terminationGracePeriodSeconds",
-    "activeDeadlineSeconds",
-    "priority",
-    "tolerationSeconds",
-    "runAsUser",
-  ],
-  ...["runAsGroup", "fsGroup", "defaultMode", "mode", "revisionHistoryLimit", "progressDeadlineSeconds", "partition"],
-  ...["gracePeriodSeconds", "deletionGracePeriodSeconds", "restartCount", "exitCode", "leaseTransitions", "seconds"],
-  ...["optional", "automountServiceAccountToken", "shareProcessNamespace", "enableServiceLinks", "setHostnameAsFQDN"],
-  ...["hostUsers", "privileged", "runAsNonRoot", "readOnlyRootFilesystem", "allowPrivilegeEscalation", "controller"],
-  ...["blockOwnerDeletion", "immutable", "allocateLoadBalancerNodePorts", "started", "ready", "serving", "terminating"],
-  ...["orphanDependents", "port", "supplementalGroups", "minAvailable", "maxUnavailable", "maxSurge"],
-]);
+const meaningfulZeros = new Set(
+  `
+  replicas terminationGracePeriodSeconds activeDeadlineSeconds priority tolerationSeconds runAsUser runAsGroup
+  fsGroup defaultMode mode revisionHistoryLimit progressDeadlineSeconds partition gracePeriodSeconds
+  deletionGracePeriodSeconds restartCount exitCode leaseTransitions seconds optional
+  automountServiceAccountToken shareProcessNamespace enableServiceLinks setHostnameAsFQDN hostUsers privileged
+  runAsNonRoot readOnlyRootFilesystem allowPrivilegeEscalation controller blockOwnerDeletion immutable
+  allocateLoadBalancerNodePorts started ready serving terminating orphanDependents port supplementalGroups
+  minAvailable maxUnavailable maxSurge
+  `
+    .trim()
+    .split(/\s+/),
+);
 
 export const isProtobuf = (bytes: Uint8Array): boolean => magic.every((byte, index) => bytes[index] === byte);
 
