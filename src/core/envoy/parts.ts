@@ -87,7 +87,7 @@ const stateValue = ({ key, value, factory, isLocal }: StateValue): JsonObject =>
   format_string: { text_format_source: { inline_string: value }, omit_empty_values: true },
   shared_with_upstream: isLocal === true ? "NONE" : "TRANSITIVE",
   skip_if_empty: true,
-  factory_key: factory,
+  ...(factory === undefined ? {} : { factory_key: factory }),
 });
 
 /** `afterHandshake` values may use what TLS verified. */
@@ -152,9 +152,14 @@ export const internalUpstream: JsonObject = {
   }),
 };
 
-const certificate = (identity: string): Json => [{ name: identity, sds_config: ads }];
+/**
+ * One source for every use: Envoy shares a secret only between equal sources, and asks for a name only once. A cluster
+ * that waits for a secret holds up all other on-demand clusters, so it does not wait long.
+ */
+const secretSource: JsonObject = { ...ads, initial_fetch_timeout: "1s" };
+const certificate = (identity: string): Json => [{ name: identity, sds_config: secretSource }];
 const tlsParams: JsonObject = { tls_minimum_protocol_version: "TLSv1_3", tls_maximum_protocol_version: "TLSv1_3" };
-const trustSecret: JsonObject = { name: trustSecretName, sds_config: ads };
+const trustSecret: JsonObject = { name: trustSecretName, sds_config: secretSource };
 /** Sessions kept per cluster; one would be fought over by connections that are set up at the same time. */
 const sessionKeysMax = 64;
 

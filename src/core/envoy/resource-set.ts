@@ -66,14 +66,9 @@ export function nodeResourceSet(
 
 function podResources(view: NodeView, pod: LocalPod, logPath: string | undefined): readonly EnvoyResource[] {
   const workload = view.replica.workload(podWorkloadUid(view.cluster, pod));
-  // Before its row arrives only the policies of the mesh and of the namespace are known to apply.
-  const policies = view.replica.policiesFor(workload ?? { namespace: pod.namespace, policies: [] });
-  return [
-    gateCluster(pod),
-    gateListener(pod, decisionOf(policies), logPath),
-    inboundListener(pod, logPath),
-    outboundListener(pod, logPath),
-  ];
+  // Closed until the model knows the pod: before that nobody can say which policies select it.
+  const gate = workload && gateListener(pod, decisionOf(view.replica.policiesFor(workload)), logPath);
+  return [gateCluster(pod), ...(gate ? [gate] : []), inboundListener(pod, logPath), outboundListener(pod, logPath)];
 }
 
 export function gatewayResourceSet(viewOf: () => GatewayView, { accessLogPath }: ResourceOptions = {}): ResourceSet {

@@ -1,14 +1,17 @@
 /**
  * One client's delta stream on the server's side, without the transport: what it subscribed to, what it has, what it is
- * owed. At most one response is in flight, so memory and order are bounded by construction: a change that comes meanwhile
- * only marks names.
+ * owed. What is in flight is bounded for each type; a change that comes meanwhile only marks names. Types do not wait for
+ * each other's acknowledgement: Envoy acknowledges clusters only once their endpoints and certificates have come.
  */
 import type { Host } from "../host/host.ts";
-import { encodeResponse, type DiscoveryRequest, type DiscoveryResource } from "./discovery.ts";
+import { encodeResponse, type DiscoveryRequest, type DiscoveryResource, type DiscoveryResponse } from "./discovery.ts";
 import type { ResourceSource } from "./resource-source.ts";
 
 /** Sent as one message at most, unless a single resource is larger. */
 const responseBytesMax = 1 << 20;
+/** Sent and not acknowledged, for each type. */
+const inFlightBytesMax = 2 << 20;
+const inFlightResponsesMax = 64;
 const subscriptionNamesMax = 200_000;
 const typesMax = 64;
 const retryMsMin = 500;
@@ -42,14 +45,14 @@ interface Subscription {
   readonly dirty: Set<string>;
   /** The first wildcard answer is owed even when it is empty: clients wait for it to start. */
   isAnswerOwed: boolean;
+  readonly inFlightByNonce: Map<string, InFlight>;
   readonly refused: Set<string>;
   retryMs: number;
   cancelRetry: () => void;
 }
 
 interface InFlight {
-  readonly nonce: string;
-  readonly typeUrl: string;
+  readonly byteCount: number;
   readonly names: readonly string[];
   readonly cancelTimer: () => void;
 }
@@ -59,7 +62,6 @@ export class DeltaStream {
   readonly #source: ResourceSource;
   readonly #options: DeltaStreamOptions;
   readonly #subscriptionsByType = new Map<string, Subscription>();
-  #inFlight: InFlight | undefined;
   #nonce = 0;
   #isFlushQueued = false;
   #isClosed = false;
@@ -111,9 +113,9 @@ export class DeltaStream {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#inFlight?.cancelTimer();
     for (const [typeUrl, subscription] of this.#subscriptionsByType) {
       subscription.cancelRetry();
+      for (const { cancelTimer } of subscription.inFlightByNonce.values()) cancelTimer();
       for (const name of subscription.asked) this.#source.released?.(typeUrl, name);
     }
   }
@@ -129,6 +131,7 @@ export class DeltaStream {
       known: new Map(request.initialVersions),
       dirty: new Set(request.initialVersions.keys()),
       isAnswerOwed: false,
+      inFlightByNonce: new Map(),
       refused: new Set(),
       retryMs: retryMsMin,
       cancelRetry: () => undefined,
@@ -174,11 +177,11 @@ export class DeltaStream {
   }
 
   #acknowledge(request: DiscoveryRequest, subscription: Subscription): void {
-    const inFlight = this.#inFlight;
-    // Another nonce: the client answers a response that we no longer wait for.
-    if (!inFlight || inFlight.nonce !== request.nonce || inFlight.typeUrl !== request.typeUrl) return;
+    const inFlight = subscription.inFlightByNonce.get(request.nonce);
+    // No nonce, or one of an earlier stream: a request that only subscribes.
+    if (!inFlight) return;
     inFlight.cancelTimer();
-    this.#inFlight = undefined;
+    subscription.inFlightByNonce.delete(request.nonce);
     if (request.error === undefined) {
       for (const name of inFlight.names) subscription.refused.delete(name);
       if (subscription.refused.size === 0) subscription.retryMs = retryMsMin;
@@ -188,7 +191,7 @@ export class DeltaStream {
       subscription.known.set(name, isRefused);
       subscription.refused.add(name);
     }
-    this.#options.rejected({ typeUrl: inFlight.typeUrl, names: inFlight.names, message: request.error });
+    this.#options.rejected({ typeUrl: request.typeUrl, names: inFlight.names, message: request.error });
     this.#retryLater(subscription);
   }
 
@@ -216,12 +219,17 @@ export class DeltaStream {
     });
   }
 
-  /** Additions in push order, then removals the other way round; one response, then the client's answer is awaited. */
+  /** Additions in push order, then removals the other way round. What does not fit waits for acknowledgements. */
   #flush(): void {
-    if (this.#inFlight || this.#isClosed) return;
     const types = this.#typesInOrder();
-    for (const typeUrl of types) if (this.#sendUpserts(typeUrl)) return;
-    for (const typeUrl of types.reverse()) if (this.#sendRemovals(typeUrl)) return;
+    for (const typeUrl of types) while (this.#sendUpserts(typeUrl));
+    for (const typeUrl of types.reverse()) this.#sendRemovals(typeUrl);
+  }
+
+  #hasRoom(subscription: Subscription): boolean {
+    const { inFlightByNonce } = subscription;
+    const bytes = [...inFlightByNonce.values()].reduce((sum, { byteCount }) => sum + byteCount, 0);
+    return !this.#isClosed && bytes < inFlightBytesMax && inFlightByNonce.size < inFlightResponsesMax;
   }
 
   #typesInOrder(): string[] {
@@ -234,7 +242,7 @@ export class DeltaStream {
 
   #sendUpserts(typeUrl: string): boolean {
     const subscription = this.#subscriptionsByType.get(typeUrl);
-    if (!subscription) return false;
+    if (!subscription || !this.#hasRoom(subscription)) return false;
     const resources: DiscoveryResource[] = [];
     let size = 0;
     for (const name of subscription.dirty) {
@@ -249,16 +257,18 @@ export class DeltaStream {
     }
     if (resources.length === 0 && !subscription.isAnswerOwed) return false;
     subscription.isAnswerOwed = false;
-    this.#send(typeUrl, resources, []);
+    this.#send(typeUrl, subscription, { resources, removed: [] });
     return true;
   }
 
-  /** After the upserts, what is still dirty has no resource. */
-  #sendRemovals(typeUrl: string): boolean {
+  /** After the upserts, what is dirty and has no resource is gone. */
+  #sendRemovals(typeUrl: string): void {
     const subscription = this.#subscriptionsByType.get(typeUrl);
-    if (!subscription) return false;
+    if (!subscription || !this.#hasRoom(subscription)) return;
     const removed: string[] = [];
     for (const name of subscription.dirty) {
+      // What still has a resource found no room.
+      if (this.#wants(typeUrl, subscription, name) && this.#source.get(typeUrl, name)) continue;
       subscription.dirty.delete(name);
       const known = subscription.known.get(name);
       const isAsked = subscription.asked.has(name);
@@ -269,19 +279,19 @@ export class DeltaStream {
       else subscription.known.delete(name);
       removed.push(name);
     }
-    if (removed.length === 0) return false;
-    this.#send(typeUrl, [], removed);
-    return true;
+    if (removed.length > 0) this.#send(typeUrl, subscription, { resources: [], removed });
   }
 
-  #send(typeUrl: string, resources: readonly DiscoveryResource[], removed: readonly string[]): void {
+  #send(typeUrl: string, subscription: Subscription, content: Pick<DiscoveryResponse, "resources" | "removed">): void {
     this.#nonce += 1;
     const nonce = String(this.#nonce);
     const { acknowledgeMsMax } = this.#options;
     const cancelTimer = this.#host.clock.after(acknowledgeMsMax, () =>
       this.#options.fail(`The client did not acknowledge a response of ${typeUrl} within ${acknowledgeMsMax} ms.`),
     );
-    this.#inFlight = { nonce, typeUrl, names: resources.map((resource) => resource.name), cancelTimer };
-    this.#options.send(encodeResponse({ typeUrl, nonce, resources, removed }));
+    const bytes = encodeResponse({ typeUrl, nonce, ...content });
+    const names = content.resources.map(({ name }) => name);
+    subscription.inFlightByNonce.set(nonce, { byteCount: bytes.length, names, cancelTimer });
+    this.#options.send(bytes);
   }
 }

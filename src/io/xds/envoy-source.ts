@@ -2,7 +2,7 @@
  * The encoded resources of one Envoy: keeps what the Envoy has or asked for, makes it again when the model, the pods or
  * the certificates change, and pushes only what came out different.
  */
-import { rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import grpc from "@grpc/grpc-js";
 import { envoyPushOrder, envoyType, type EnvoyResource, type TypeUrl } from "../../core/envoy/resource.ts";
 import type { ResourceSet } from "../../core/envoy/resource-set.ts";
@@ -175,29 +175,25 @@ export interface EnvoyServer {
 
 /** Serves one Envoy over a unix socket that only this user can open. */
 export async function serveEnvoy(host: Host, schema: EnvoySchema, options: EnvoyServerOptions): Promise<EnvoyServer> {
-  const { socketPath, resources, rejected } = options;
+  const { socketPath, resources } = options;
   const streams = new DeltaServer(host, {
     pushOrder: envoyPushOrder,
     open: (peer) => {
       options.connected?.(peer.node.id);
       return source;
     },
-    ...(rejected ? { rejected } : {}),
+    rejected: (rejection) => options.rejected?.(rejection),
   });
   const source = new EnvoySource(host, schema, resources, streams);
   const server = new grpc.Server();
   streams.addTo(server);
   rmSync(socketPath, { force: true });
-  const mask = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.bindAsync(`unix:${socketPath}`, grpc.ServerCredentials.createInsecure(), (cause) =>
-        cause ? reject(cause) : resolve(),
-      );
-    });
-  } finally {
-    process.umask(mask);
-  }
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socketPath}`, grpc.ServerCredentials.createInsecure(), (cause) =>
+      cause ? reject(cause) : resolve(),
+    );
+  });
+  chmodSync(socketPath, 0o600);
   return {
     source,
     streams,
