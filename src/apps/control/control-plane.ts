@@ -3,6 +3,7 @@
  * replica serves; one writes. Nothing is written or served before every input was listed and committed once, and peers
  * had their time to answer.
  */
+import { setMaxListeners } from "node:events";
 import { controlPlaneName, port } from "../../core/api/names.ts";
 import { wireMesh } from "../../core/mesh/mesh.ts";
 import type { Mesh } from "../../core/mesh/mesh.ts";
@@ -104,6 +105,8 @@ class Replica implements ControlPlane {
   constructor(host: Host, client: KubeClient, options: ControlPlaneOptions) {
     const { settings, self } = options;
     const { signal } = this.stopping;
+    // Every informer, writer and link listens to it.
+    setMaxListeners(0, signal);
     this.host = host;
     this.client = client;
     this.options = options;

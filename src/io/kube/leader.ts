@@ -2,6 +2,7 @@
  * Leader election on a Lease: of all processes that name the same Lease at most one leads at a time, as long as clocks
  * run at similar speed. Compatible with the leases other Kubernetes programs write. The Lease is the only shared state.
  */
+import { setMaxListeners } from "node:events";
 import type { Lease } from "../../core/api/kube.ts";
 import { builtin } from "../../core/api/resources.ts";
 import type { Host } from "../host/host.ts";
@@ -100,6 +101,8 @@ class Candidate implements Leadership {
 
   private begin(): void {
     const stop = new AbortController();
+    // Everything that is done while leading listens to it.
+    setMaxListeners(0, stop.signal);
     this.host.log.info("leader.started", { lease: this.options.name, identity: this.options.identity });
     const done = this.lead(stop.signal).catch((error: unknown) => {
       if (stop.signal.aborted) return;
