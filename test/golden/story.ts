@@ -139,9 +139,14 @@ function exportDefaults(document: Fields): Fields {
   };
 }
 
+function textOf(document: Fields, field: string, otherwise: string): string {
+  const value = document[field];
+  return typeof value === "string" ? value : otherwise;
+}
+
 function applyPeer(mesh: Mesh, document: Fields): void {
   const cluster = String(document["cluster"]);
-  const network = String(document["network"] ?? `network-${cluster}`);
+  const network = textOf(document, "network", `network-${cluster}`);
   const name = `istio-remote-peer-${cluster}`;
   mesh.sources.gateways.set(`istio-gateways/${name}`, {
     apiVersion: "gateway.networking.k8s.io/v1",
@@ -153,7 +158,7 @@ function applyPeer(mesh: Mesh, document: Fields): void {
     },
     spec: {
       gatewayClassName: "istio-remote",
-      addresses: [{ type: "IPAddress", value: String(document["address"] ?? "198.51.100.1") }],
+      addresses: [{ type: "IPAddress", value: textOf(document, "address", "198.51.100.1") }],
       listeners: [
         { name: "cross-network", port: 15008, protocol: "HBONE" },
         { name: "xds-tls", port: 15012, protocol: "TLS" },
@@ -173,7 +178,7 @@ function podsOf(document: Fields): readonly Pod[] {
   const { name, namespace, labels, ports, node, account } = document as Record<string, string | undefined> & Fields;
   const replicas = Number(document["replicas"] ?? 1);
   const ready = Number(document["ready"] ?? replicas);
-  const first = String(document["ip"] ?? "10.1.0.");
+  const first = textOf(document, "ip", "10.1.0.");
   return Array.from({ length: replicas }, (_none, at) => ({
     apiVersion: "v1",
     kind: "Pod",

@@ -9,12 +9,15 @@ import { compareKeys } from "./order.ts";
 import { type Bucket, type Dependent, describeBucket } from "./readers.ts";
 import { everything, type Inspectable, Table } from "./table.ts";
 
+/** Up to here a search through a list is cheaper than a set, in time and in memory. */
+const fewReads = 16;
+
 /** What is known of one input row: the keys it gave, and what it looked at. */
 class Entry implements Dependent {
   readonly key: string;
   readonly #dirty: Set<string>;
   outputs: readonly string[] = [];
-  reads: ReadonlySet<Bucket> = new Set();
+  reads: readonly Bucket[] = [];
   kept: string | undefined;
 
   constructor(key: string, dirty: Set<string>) {
@@ -27,15 +30,18 @@ class Entry implements Dependent {
   }
 
   /** Remembers the new reads and forgets those that were not made again. */
-  reread(reads: ReadonlySet<Bucket>): void {
-    for (const bucket of this.reads) if (!reads.has(bucket)) bucket.owner.release(bucket, this);
+  reread(reads: readonly Bucket[]): void {
+    const again = reads.length > fewReads ? new Set(reads) : reads;
+    const isAgain = (bucket: Bucket): boolean => (again instanceof Set ? again.has(bucket) : again.includes(bucket));
+    for (const bucket of this.reads) if (!isAgain(bucket)) bucket.owner.release(bucket, this);
     this.reads = reads;
   }
 }
 
 /** The Reader of one computation. */
 class Reading implements Reader {
-  readonly buckets = new Set<Bucket>();
+  readonly #few: Bucket[] = [];
+  #many: Set<Bucket> | undefined;
   kept: string | undefined;
   readonly #entry: Entry;
   readonly #reader: Inspectable;
@@ -48,26 +54,38 @@ class Reading implements Reader {
   }
 
   get<T>(from: Collection<T>, key: string): T | undefined {
-    this.buckets.add(this.#earlier(from).keyReaders.subscribe(key, this.#entry));
+    this.#remember(this.#earlier(from).keyReaders.subscribe(key, this.#entry));
     return from.rows.get(key);
   }
 
   lookup<T>(from: Index<T>, value: string): readonly T[] {
     assert(from instanceof IndexTable, () => `index ${from.name} was not made by a graph`);
     this.#earlier(from.of);
-    this.buckets.add(from.readers.subscribe(value, this.#entry));
+    this.#remember(from.readers.subscribe(value, this.#entry));
     return from.rowsOf(value);
   }
 
   all<T>(from: Collection<T>): readonly T[] {
     const table = this.#earlier(from);
-    this.buckets.add(table.allReaders.subscribe(everything, this.#entry));
+    this.#remember(table.allReaders.subscribe(everything, this.#entry));
     return table.sorted();
   }
 
   keep(reason: string): boolean {
     this.kept = reason;
     return this.#hasEarlier;
+  }
+
+  /** What was looked at, each once. */
+  get buckets(): readonly Bucket[] {
+    return this.#many === undefined ? this.#few : [...this.#many];
+  }
+
+  #remember(bucket: Bucket): void {
+    if (this.#many !== undefined) this.#many.add(bucket);
+    else if (this.#few.includes(bucket)) return;
+    else if (this.#few.length < fewReads) this.#few.push(bucket);
+    else this.#many = new Set([...this.#few, bucket]);
   }
 
   #earlier<T>(from: Collection<T>): Table<T> {
@@ -86,6 +104,7 @@ export class DerivedTable<In, Out> extends Table<Out> {
   readonly #input: Table<In>;
   readonly #derivation: Derivation<In, Out>;
   readonly #entries = new Map<string, Entry>();
+  /** Entries by output key, but for those that give their own key. */
   readonly #owners = new Map<string, Entry>();
   readonly #dirty = new Set<string>();
 
@@ -111,7 +130,7 @@ export class DerivedTable<In, Out> extends Table<Out> {
   }
 
   override explain(key: string): Explanation {
-    const entry = this.#owners.get(key);
+    const entry = this.#ownerOf(key);
     if (entry === undefined) return { row: undefined, input: "", reads: [] };
     const reads = [...entry.reads].map(describeBucket).sort(compareKeys);
     const input = `${this.#input.name}[${entry.key}]`;
@@ -124,7 +143,7 @@ export class DerivedTable<In, Out> extends Table<Out> {
     const known = this.#entries.get(key);
     if (row === undefined) {
       if (known === undefined) return undefined;
-      known.reread(new Set());
+      known.reread([]);
       this.#entries.delete(key);
       return { entry: known, rows: [] };
     }
@@ -141,18 +160,22 @@ export class DerivedTable<In, Out> extends Table<Out> {
   #retract(entry: Entry): void {
     for (const key of entry.outputs) {
       this.remove(key);
-      this.#owners.delete(key);
+      if (key !== entry.key) this.#owners.delete(key);
     }
     entry.outputs = [];
   }
 
   #publish({ entry, rows }: Outcome<Out>): void {
     for (const [key, row] of rows) {
-      const owner = this.#owners.get(key);
-      assert(owner === undefined, () => `${this.name}: ${owner?.key} and ${entry.key} both give ${key}`);
-      this.#owners.set(key, entry);
+      assert(!this.rows.has(key), () => `${this.name}: ${this.#ownerOf(key)?.key} and ${entry.key} both give ${key}`);
+      if (key !== entry.key) this.#owners.set(key, entry);
       this.write(key, row);
     }
     entry.outputs = rows.map(([key]) => key);
+  }
+
+  #ownerOf(key: string): Entry | undefined {
+    if (!this.rows.has(key)) return undefined;
+    return this.#owners.get(key) ?? this.#entries.get(key);
   }
 }

@@ -8,9 +8,11 @@ export interface Dependent {
 }
 
 export interface Bucket {
-  readonly dependents: Set<Dependent>;
   readonly owner: Readers;
   readonly at: string;
+  /** Most buckets have one dependent; a set costs ten times as much. */
+  only: Dependent | undefined;
+  many: Set<Dependent> | undefined;
 }
 
 export class Readers {
@@ -22,30 +24,35 @@ export class Readers {
   }
 
   subscribe(at: string, dependent: Dependent): Bucket {
-    let bucket = this.#buckets.get(at);
+    const bucket = this.#buckets.get(at);
     if (bucket === undefined) {
-      bucket = { dependents: new Set(), owner: this, at };
-      this.#buckets.set(at, bucket);
+      const made: Bucket = { owner: this, at, only: dependent, many: undefined };
+      this.#buckets.set(at, made);
+      return made;
     }
-    bucket.dependents.add(dependent);
+    if (bucket.many !== undefined) bucket.many.add(dependent);
+    else if (bucket.only !== undefined && bucket.only !== dependent) {
+      bucket.many = new Set([bucket.only, dependent]);
+      bucket.only = undefined;
+    }
     return bucket;
   }
 
   release(bucket: Bucket, dependent: Dependent): void {
-    bucket.dependents.delete(dependent);
-    if (bucket.dependents.size === 0) this.#buckets.delete(bucket.at);
+    bucket.many?.delete(dependent);
+    if (bucket.only === dependent || bucket.many?.size === 0) this.#buckets.delete(bucket.at);
   }
 
   changed(at: string): void {
     const bucket = this.#buckets.get(at);
-    if (bucket === undefined) return;
-    for (const dependent of bucket.dependents) dependent.markDirty();
+    bucket?.only?.markDirty();
+    for (const dependent of bucket?.many ?? []) dependent.markDirty();
   }
 
   /** Remembered looks, for tests and the debug page. */
   get size(): number {
     let size = 0;
-    for (const bucket of this.#buckets.values()) size += bucket.dependents.size;
+    for (const bucket of this.#buckets.values()) size += bucket.many?.size ?? 1;
     return size;
   }
 }

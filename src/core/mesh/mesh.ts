@@ -12,6 +12,7 @@ import { wireGlobalServices } from "./global-services.ts";
 import { wireHosts } from "./hosts.ts";
 import { wireLocalServices } from "./local-services.ts";
 import { wireLocalWorkloads } from "./local-workloads.ts";
+import { wireMatches } from "./matches.ts";
 import { wireMembers } from "./members.ts";
 import type { Export, MeshService, MeshSettings, Peer, Policy, Workload } from "./model.ts";
 import { wireNamespaces } from "./namespace-facts.ts";
@@ -71,7 +72,8 @@ export function wireMesh(settings: MeshSettings): Mesh {
   const selections = wireSelections(graph, { localServices, serviceEntries, hosts });
   const policies = wirePolicies(graph, sources);
   const members = wireMembers(graph, settings, { sources, serviceEntries, hosts });
-  const localWorkloads = wireLocalWorkloads(graph, { members, selections, policies });
+  const matches = wireMatches(graph, { members, selections, policies });
+  const localWorkloads = wireLocalWorkloads(graph, { members, matches });
   const exports = wireExports(graph, settings, { localServices, localWorkloads, peers });
   const globalServices = wireGlobalServices(graph, settings, { segments, localServices, visibleExports, hosts });
   const remoteWorkloads = wireRemoteWorkloads(graph, settings, { visibleExports, globalServices, peers });
