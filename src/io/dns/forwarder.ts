@@ -2,7 +2,7 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import type { Host } from "../host/host.ts";
-import { idOf, withId } from "./message.ts";
+import { idOf, isResponse, withId } from "./message.ts";
 
 export interface Upstream {
   readonly address: string;
@@ -51,17 +51,22 @@ export class Forwarder {
     return new Promise((resolve) => {
       // A socket of its own for each query: its port cannot be guessed, and nobody else's answer can arrive at it.
       const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
+      let isDone = false;
       const done = (answer: Uint8Array | undefined) => {
+        if (isDone) return;
+        isDone = true;
         cancel();
         socket.close();
         resolve(answer);
       };
       const cancel = this.#host.clock.after(tryMsMax, () => done(undefined));
-      socket.once("error", () => done(undefined));
+      socket.on("error", () => done(undefined));
       socket.on("message", (bytes) => {
-        if (idOf(bytes) === idOf(query)) done(bytes);
+        if (isResponse(bytes) && idOf(bytes) === idOf(query)) done(bytes);
       });
-      socket.connect(port, address, () => socket.send(query));
+      socket.connect(port, address, () => {
+        if (!isDone) socket.send(query);
+      });
     });
   }
 
@@ -75,7 +80,7 @@ export class Forwarder {
         resolve(answer);
       };
       const cancel = this.#host.clock.after(tryMsMax, () => done(undefined));
-      socket.once("error", () => done(undefined));
+      socket.on("error", () => done(undefined));
       socket.once("close", () => done(undefined));
       socket.once("connect", () => socket.write(framed(query)));
       socket.on("data", (chunk: Buffer) => {

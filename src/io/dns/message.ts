@@ -34,6 +34,9 @@ export interface Answer {
 export interface Query {
   readonly id: number;
   readonly question: Question;
+  /** The name letter by letter as it was asked; some clients compare the case. */
+  readonly askedName: string;
+  readonly hasEdns: boolean;
   /** Bytes that the client takes over UDP (RFC 6891); 512 without EDNS. */
   readonly udpBytesMax: number;
 }
@@ -53,6 +56,8 @@ export function readQuery(bytes: Uint8Array): Query | undefined {
     const offered = edns !== undefined && "udpPayloadSize" in edns ? edns.udpPayloadSize : plainUdpBytes;
     return {
       id: message.id,
+      askedName: asked.name,
+      hasEdns: edns !== undefined,
       question: { name: asked.name.toLowerCase().replace(/\.$/, ""), type: asked.type },
       udpBytesMax: Math.min(Math.max(offered, plainUdpBytes), udpBytesLimit),
     };
@@ -61,28 +66,47 @@ export function readQuery(bytes: Uint8Array): Query | undefined {
   }
 }
 
-/** The whole answer; `udpBytesMax` set: cut to that size with the truncation flag, so that the client asks over TCP. */
-export function writeAnswer(query: Query, answer: Answer, udpBytesMax?: number): Uint8Array {
+/**
+ * The whole answer; `udpBytesMax` set: cut to that size with the truncation flag, so that the client asks over TCP.
+ * Undefined when the question has a name that cannot be written again.
+ */
+export function writeAnswer(query: Query, answer: Answer, udpBytesMax?: number): Uint8Array | undefined {
+  const opt = { type: "OPT", name: ".", udpPayloadSize: udpBytesLimit, extendedRcode: 0, ednsVersion: 0 } as const;
   const encode = (answers: readonly DnsRecord[], isCut: boolean): Uint8Array =>
     packet.encode({
       type: "response",
       id: query.id,
       flags:
-        packet.AUTHORITATIVE_ANSWER |
+        (answer.code === "SERVFAIL" ? 0 : packet.AUTHORITATIVE_ANSWER) |
         packet.RECURSION_DESIRED |
         packet.RECURSION_AVAILABLE |
         (isCut ? packet.TRUNCATED_RESPONSE : 0) |
         codes[answer.code],
       // The question's type came from a decoded packet, so it is one that the packet library knows.
-      questions: [{ type: query.question.type as packet.RecordType, name: query.question.name, class: "IN" }],
+      questions: [{ type: query.question.type as packet.RecordType, name: query.askedName, class: "IN" }],
       answers: answers.map((record) => ({ ...record, class: "IN" as const })),
+      additionals: query.hasEdns ? [{ ...opt, flags: 0, flag_do: false, options: [] }] : [],
     });
-  const whole = encode(answer.records, false);
-  return udpBytesMax === undefined || whole.length <= udpBytesMax ? whole : encode([], true);
+  try {
+    const whole = encode(turned(answer.records, query.id), false);
+    return udpBytesMax === undefined || whole.length <= udpBytesMax ? whole : encode([], true);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Clients take the first address; which one that is turns with the query's id, which is random. Others stay in front. */
+function turned(records: readonly DnsRecord[], id: number): readonly DnsRecord[] {
+  const isAddress = ({ type }: DnsRecord): boolean => type === "A" || type === "AAAA";
+  const addresses = records.filter(isAddress);
+  const from = addresses.length === 0 ? 0 : id % addresses.length;
+  return [...records.filter((one) => !isAddress(one)), ...addresses.slice(from), ...addresses.slice(0, from)];
 }
 
 /** A server failure for a query whose answer could not be had. */
-export const failure = (query: Query): Uint8Array => writeAnswer(query, { code: "SERVFAIL", records: [] });
+export const failure = (query: Query): Uint8Array | undefined => writeAnswer(query, { code: "SERVFAIL", records: [] });
+
+export const isResponse = (bytes: Uint8Array): boolean => bytes.length >= 12 && ((bytes[2] ?? 0) & 0x80) !== 0;
 
 /** Whether a response is cut short and must be asked for over TCP. */
 export const isTruncated = (bytes: Uint8Array): boolean => ((bytes[2] ?? 0) & 0x02) !== 0;

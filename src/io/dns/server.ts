@@ -20,19 +20,32 @@ export interface DnsServer {
 const connectionsMax = 1_024;
 const idleMsMax = 10_000;
 const pendingBytesMax = 128 * 1024;
+/** Questions of one connection that wait for their turn; a client that asks more without reading is cut off. */
+const waitingMax = 128;
 
-async function reply(options: DnsServerOptions, bytes: Uint8Array, source: string, transport: "udp" | "tcp") {
+/** Never rejects: one question that cannot be answered must not end the server. */
+async function reply(
+  options: DnsServerOptions,
+  bytes: Uint8Array,
+  source: string,
+  transport: "udp" | "tcp",
+): Promise<Uint8Array | undefined> {
   const query: Query | undefined = readQuery(bytes);
   if (query === undefined) return undefined;
-  const answer = options.answer(query.question, source);
-  if (answer === "forward") return (await options.forwarder.ask(bytes, transport)) ?? failure(query);
-  return writeAnswer(query, answer, transport === "udp" ? query.udpBytesMax : undefined);
+  try {
+    const answer = options.answer(query.question, source);
+    if (answer === "forward") return (await options.forwarder.ask(bytes, transport)) ?? failure(query);
+    return writeAnswer(query, answer, transport === "udp" ? query.udpBytesMax : undefined);
+  } catch {
+    return failure(query);
+  }
 }
 
 function serveUdp(options: DnsServerOptions): Promise<UdpSocket> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(options.address.includes(":") ? "udp6" : "udp4");
-    socket.once("error", reject);
+    // Rejects while binding; later errors concern one datagram only.
+    socket.on("error", reject);
     socket.on("message", (bytes, { address, port }) => {
       void reply(options, bytes, address, "udp").then((answer) => {
         if (answer !== undefined) socket.send(answer, port, address, () => undefined);
@@ -45,6 +58,7 @@ function serveUdp(options: DnsServerOptions): Promise<UdpSocket> {
 function serveConnection(options: DnsServerOptions, socket: Socket): void {
   let read = Buffer.alloc(0);
   let turn: Promise<void> = Promise.resolve();
+  let waiting = 0;
   socket.setTimeout(idleMsMax, () => socket.destroy());
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk: Buffer) => {
@@ -53,21 +67,28 @@ function serveConnection(options: DnsServerOptions, socket: Socket): void {
     for (let message = unframed(read); message !== undefined; message = unframed(read)) {
       const query = Uint8Array.from(message);
       read = read.subarray(message.length + 2);
+      waiting += 1;
+      if (waiting > waitingMax) return socket.destroy();
       turn = turn.then(async () => {
         const answer = await reply(options, query, socket.remoteAddress ?? "", "tcp");
         if (answer === undefined) socket.destroy();
         else socket.write(framed(answer));
+        waiting -= 1;
       });
     }
     return undefined;
   });
 }
 
-function serveTcp(options: DnsServerOptions, port: number): Promise<Server> {
+function serveTcp(options: DnsServerOptions, port: number, sockets: Set<Socket>): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => serveConnection(options, socket));
+    const server = createServer((socket) => {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      serveConnection(options, socket);
+    });
     server.maxConnections = connectionsMax;
-    server.once("error", reject);
+    server.on("error", reject);
     server.listen(port, options.address, () => resolve(server));
   });
 }
@@ -76,7 +97,8 @@ function serveTcp(options: DnsServerOptions, port: number): Promise<Server> {
 export async function serveDns(options: DnsServerOptions): Promise<DnsServer> {
   const udp = await serveUdp(options);
   const { port } = udp.address();
-  const tcp = await serveTcp(options, port).catch((error: unknown) => {
+  const sockets = new Set<Socket>();
+  const tcp = await serveTcp(options, port, sockets).catch((error: unknown) => {
     udp.close();
     throw error;
   });
@@ -85,6 +107,7 @@ export async function serveDns(options: DnsServerOptions): Promise<DnsServer> {
     close: () => {
       udp.close();
       tcp.close();
+      for (const socket of sockets) socket.destroy();
     },
   };
 }
