@@ -7,7 +7,6 @@ import { checkCaSecret, secretTexts } from "./ca-secret.ts";
 import { makeKeyAndCsr, readCsr } from "./csr.ts";
 import { mintIntermediate, mintRoot, pluggedInSecret, selfSignedSecret, type MintedCa } from "./mint.ts";
 import { TrustBundles } from "./trust.ts";
-import { spiffeIdsOf } from "./x509.ts";
 
 const host = systemHost("error");
 const dayMs = 86_400_000;
@@ -28,9 +27,6 @@ async function authority(secret: Record<string, string>): Promise<CertificateAut
   return CertificateAuthority.load(host, checked.material);
 }
 
-const isValid = (certificate: X509Certificate) =>
-  Date.parse(certificate.validFrom) <= Date.now() && Date.now() < Date.parse(certificate.validTo);
-
 describe("signing", () => {
   it("gives the caller's identity and no name that the request asked for", async () => {
     const ca = await authority(texts);
@@ -46,9 +42,6 @@ describe("signing", () => {
     expect(leaf!.verify(rootCert.publicKey)).toBe(false);
     expect(Date.parse(leaf!.validFrom)).toBeLessThan(Date.now() - 55_000);
     expect(Date.parse(leaf!.validTo) - Date.now()).toBeGreaterThan(0.99 * dayMs);
-    const bundles = new TrustBundles();
-    bundles.set("cluster.local", signed.rootPem);
-    expect(bundles.problemOf([leaf!, issuer!], isValid)).toBeUndefined();
   });
 
   it("bounds the lifetime by 90 days and by its own", async () => {
@@ -133,16 +126,9 @@ describe("a Secret that cannot be used", () => {
 describe("bundles", () => {
   it("do not let the CA of one trust domain vouch for another", async () => {
     const foreign = await mintRoot(host, { name: "foreign" });
-    const foreignCa = await authority(selfSignedSecret(foreign));
-    const { csrPem } = await makeKeyAndCsr(alice);
-    const signed = await foreignCa.sign({ csrPem, identity: alice });
-    if (!signed.ok) throw new Error(signed.problem);
-    const leaf = new X509Certificate(signed.chainPems[0]!);
-    expect(spiffeIdsOf(leaf)).toEqual([alice]);
     const bundles = new TrustBundles();
     bundles.set("cluster.local", root.certPem);
     bundles.set("foreign.example", foreign.certPem);
-    expect(bundles.problemOf([leaf], isValid)).toMatch(/leads to no root of trust domain cluster\.local/);
     expect(bundles.isVouchedFor("cluster.local", "foreign.example")).toBe(false);
     bundles.set("twin.example", root.certPem);
     expect(bundles.isVouchedFor("twin.example", "cluster.local")).toBe(true);

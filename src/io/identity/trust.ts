@@ -2,11 +2,7 @@
  * Roots of trust, one bundle per trust domain, never mixed: a certificate counts only if it leads to a root of the very
  * trust domain that its identity names.
  */
-import type { X509Certificate } from "node:crypto";
-import { parseIdentity, readCertificate, spiffeIdsOf, splitPem } from "./x509.ts";
-
-/** Links that are followed from a leaf to its root. */
-const chainLengthMax = 8;
+import { readCertificate, splitPem } from "./x509.ts";
 
 export class TrustBundles {
   readonly #pems = new Map<string, readonly string[]>();
@@ -49,29 +45,5 @@ export class TrustBundles {
     if (trustDomain === verifiedBy) return true;
     const own = this.#pems.get(trustDomain);
     return own !== undefined && (this.#pems.get(verifiedBy) ?? []).every((pem) => own.includes(pem));
-  }
-
-  /** A sentence when the chain (leaf first) is not a valid proof of its single identity at this time. */
-  problemOf(
-    chain: readonly X509Certificate[],
-    isValidAt: (certificate: X509Certificate) => boolean,
-  ): string | undefined {
-    const [leaf] = chain;
-    const [identity, ...more] = leaf ? spiffeIdsOf(leaf) : [];
-    const parts = identity === undefined || more.length > 0 ? undefined : parseIdentity(identity);
-    if (!leaf || !parts) return "The certificate does not name exactly one SPIFFE identity.";
-    const roots = (this.#pems.get(parts.trustDomain) ?? []).flatMap((pem) => readCertificate(pem) ?? []);
-    if (roots.length === 0) return `No bundle is known for trust domain ${parts.trustDomain}.`;
-    let at = leaf;
-    for (let hop = 0; hop < chainLengthMax; hop += 1) {
-      if (!isValidAt(at)) return `A certificate in the chain of ${identity} is expired or not valid yet.`;
-      const isBy = (issuer: X509Certificate) => issuer.ca && at.checkIssued(issuer) && at.verify(issuer.publicKey);
-      const root = roots.find((candidate) => candidate.raw.equals(at.raw) || isBy(candidate));
-      if (root) return isValidAt(root) ? undefined : `The root of trust domain ${parts.trustDomain} has expired.`;
-      const issuer = chain.find(isBy);
-      if (!issuer) break;
-      at = issuer;
-    }
-    return `The certificate of ${identity} leads to no root of trust domain ${parts.trustDomain}.`;
   }
 }
