@@ -2,7 +2,17 @@
  * Files and directories of the machine. Writes that others read are atomic: a new file, then a rename. What is missing is
  * `undefined`, not an exception.
  */
-import { existsSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -82,3 +92,29 @@ export function identityNow(path: string): string | undefined {
     return undefined;
   }
 }
+
+/** A descriptor to append to, for the output of a process; close it with `closeNow`. */
+export const openAppendNow = (path: string): number => openSync(path, "a", 0o640);
+export const closeNow = (fd: number): void => closeSync(fd);
+
+/** Creates a file that must not exist yet; false when it does. */
+export function createNow(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Under sudo, files in the user's home belong to the user, not to root. */
+export function giveToCaller(path: string): void {
+  const uid = Number(process.env["SUDO_UID"]);
+  const gid = Number(process.env["SUDO_GID"]);
+  if (!Number.isInteger(uid) || !Number.isInteger(gid) || process.getuid?.() !== 0 || !existsSync(path)) return;
+  chownSync(path, uid, gid);
+}
+
+/** Size in bytes; 0 when missing. */
+export const sizeNow = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;

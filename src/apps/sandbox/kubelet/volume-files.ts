@@ -29,20 +29,6 @@ export const tokenWish = (source: NonNullable<ProjectedSource["serviceAccountTok
   expirationSeconds: source.expirationSeconds ?? defaultTokenSeconds,
 });
 
-/** Where a pod finds the API server's CA and its own token when its spec does not say. */
-export const apiAccessPath = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-export const apiAccessVolume: Volume = {
-  name: "kube-api-access",
-  projected: {
-    sources: [
-      { serviceAccountToken: { path: "token" } },
-      { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
-      { downwardAPI: { items: [{ path: "namespace", fieldRef: { fieldPath: "metadata.namespace" } }] } },
-    ],
-  },
-};
-
 export const tokenWishes = (volume: Volume): readonly TokenWish[] =>
   (volume.projected?.sources ?? []).flatMap(({ serviceAccountToken }) =>
     serviceAccountToken === undefined ? [] : [tokenWish(serviceAccountToken)],

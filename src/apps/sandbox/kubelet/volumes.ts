@@ -16,7 +16,7 @@ import type { Host } from "../../../io/host/host.ts";
 import { msOfIso } from "../../../io/host/iso-time.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import type { MountPlan } from "./root.ts";
-import { apiAccessPath, apiAccessVolume, filesOf, isMadeOfObjects, tokenKey, tokenWishes } from "./volume-files.ts";
+import { filesOf, isMadeOfObjects, tokenKey, tokenWishes } from "./volume-files.ts";
 import type { TokenWish, VolumeFiles } from "./volume-files.ts";
 import { MissingReference } from "./values.ts";
 import type { Lookup, PodPlace } from "./values.ts";
@@ -47,7 +47,7 @@ export class PodVolumes {
 
   /** Makes every volume. Rejects with `MissingReference` while something is not there. */
   async make(pod: Pod, place: PodPlace): Promise<void> {
-    for (const volume of volumesOf(pod)) {
+    for (const volume of pod.spec.volumes ?? []) {
       const path = joinPath(this.directory, volume.name);
       if (isMadeOfObjects(volume)) await this.write(pod, place, volume);
       else if (volume.hostPath === undefined) await makeDirectory(path, 0o777);
@@ -64,7 +64,7 @@ export class PodVolumes {
   }
 
   async refresh(pod: Pod, place: PodPlace): Promise<void> {
-    for (const volume of volumesOf(pod).filter(isMadeOfObjects)) {
+    for (const volume of (pod.spec.volumes ?? []).filter(isMadeOfObjects)) {
       try {
         await this.write(pod, place, volume);
       } catch (error) {
@@ -76,19 +76,13 @@ export class PodVolumes {
   }
 
   mountsFor(pod: Pod, container: Container): readonly MountPlan[] {
-    const volumes = new Map(volumesOf(pod).map((volume) => [volume.name, volume]));
-    const mounts = container.volumeMounts ?? [];
-    const isAccessMounted = mounts.some(({ mountPath }) => mountPath === apiAccessPath);
-    const withAccess =
-      wantsApiAccess(pod) && !isAccessMounted
-        ? [...mounts, { name: apiAccessVolume.name, mountPath: apiAccessPath, readOnly: true }]
-        : mounts;
-    return withAccess.map((mount) => {
+    const volumes = new Map((pod.spec.volumes ?? []).map((volume) => [volume.name, volume]));
+    return (container.volumeMounts ?? []).map((mount) => {
       const volume = volumes.get(mount.name);
       if (volume === undefined)
         throw new Error(`container ${container.name} mounts volume "${mount.name}", which the pod has not`);
       const base = volume.hostPath?.path ?? joinPath(this.directory, volume.name);
-      const source = "subPath" in mount && mount.subPath !== undefined ? joinPath(base, mount.subPath) : base;
+      const source = mount.subPath !== undefined ? joinPath(base, mount.subPath) : base;
       const isFile = fileExists(source) && !isDirectory(source);
       const isReadOnly = mount.readOnly === true || isMadeOfObjects(volume);
       return { source, target: mount.mountPath, isFile, isReadOnly };
@@ -143,14 +137,6 @@ function tokenStatus(answer: unknown): { token: string; expirationTimestamp: str
   return { token: String(status.token), expirationTimestamp: String(expires) };
 }
 
-const wantsApiAccess = (pod: Pod): boolean => pod.spec.automountServiceAccountToken !== false;
-
-/** With the volume for API access that admission adds on other clusters. */
-export const volumesOf = (pod: Pod): readonly Volume[] => {
-  const volumes = pod.spec.volumes ?? [];
-  return wantsApiAccess(pod) ? [...volumes, apiAccessVolume] : volumes;
-};
-
 async function checkHostPath({ path, type = "" }: NonNullable<Volume["hostPath"]>): Promise<void> {
   if (type === "DirectoryOrCreate" || (type === "" && !fileExists(path))) await makeDirectory(path);
   else if (type === "FileOrCreate" && !fileExists(path)) await writeAtomically(path, "");
@@ -160,7 +146,7 @@ async function checkHostPath({ path, type = "" }: NonNullable<Volume["hostPath"]
 /** Names of the objects that a pod's volumes and environment come from, as `<kind>/<name>`. */
 export function referencesOf(pod: Pod): ReadonlySet<string> {
   const names = new Set<string>();
-  for (const { configMap, secret, projected } of volumesOf(pod)) {
+  for (const { configMap, secret, projected } of pod.spec.volumes ?? []) {
     if (configMap !== undefined) names.add(`ConfigMap/${configMap.name}`);
     if (secret !== undefined) names.add(`Secret/${secret.secretName}`);
     for (const source of projected?.sources ?? []) {

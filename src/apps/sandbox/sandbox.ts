@@ -1,0 +1,275 @@
+/**
+ * The sandbox as its user starts and ends it: `up`, `down`, `status`. Owns the state directory and the sandbox's entries in
+ * kubeconfig files. Everything it makes on the machine carries the sandbox's id, and only that is ever removed.
+ */
+import {
+  homeDirectory,
+  joinPath,
+  giveToCaller,
+  listNow,
+  makeDirectory,
+  parentPath,
+  readText,
+  removePath,
+  writeAtomically,
+} from "../../io/host/files.ts";
+import type { Host } from "../../io/host/host.ts";
+import { environment } from "../../io/host/processes.ts";
+import { makeCertificates } from "./certificates.ts";
+import { kubeconfigPaths, withClusters, withoutClusters } from "./kubeconfig.ts";
+import { hookDirectory } from "./kubelet/mesh-hook.ts";
+import { clusterProcesses, endClusterProcesses, isApiReady, readyPid, startClusterProcess } from "./launch.ts";
+import { withLock } from "./lock.ts";
+import {
+  MachineProblem,
+  checkMachine,
+  envoyPath,
+  freePort,
+  freeSandboxId,
+  freeUnderlay,
+  homeOf,
+  packageDirectory,
+} from "./machine.ts";
+import { clusterNameProblem, hostAddress, limits } from "./network/addresses.ts";
+import { removeClusterNetwork, removeSandboxNetwork, unmountBelow } from "./network/leftovers.ts";
+import { makeBridge } from "./network/links.ts";
+import { clusterDirectory, readState, stateFile, writeState } from "./state.ts";
+import type { ClusterState, SandboxState } from "./state.ts";
+
+export interface UpOptions {
+  /** Names; absent: those there are, else `cluster1` and `cluster2`. */
+  readonly clusters?: readonly string[] | undefined;
+  /** Nodes of each new cluster. */
+  readonly nodes?: number | undefined;
+  /** Objects of new clusters live in memory only. */
+  readonly ephemeral?: boolean | undefined;
+  readonly signal: AbortSignal;
+  /** Told what is being done, in a few words. */
+  readonly progress: (step: string) => void;
+}
+
+export interface ClusterSummary {
+  readonly name: string;
+  readonly isReady: boolean;
+  readonly pid: number | undefined;
+  readonly server: string;
+  readonly nodes: number;
+  readonly log: string;
+}
+
+export interface SandboxSummary {
+  readonly home: string;
+  readonly id: string;
+  readonly underlay: string;
+  readonly clusters: readonly ClusterSummary[];
+  readonly kubeconfigs: readonly string[];
+}
+
+const defaultNames = ["cluster1", "cluster2"];
+const defaultNodes = 2;
+const firstApiPort = 16443;
+const firstDnsPort = 16053;
+
+/** Starts what does not run yet; a sandbox that runs is left as it is. */
+export async function up(host: Host, options: UpOptions): Promise<SandboxSummary> {
+  await checkMachine("up");
+  const home = homeOf(environment());
+  if (/[,:\s]/.test(home))
+    throw new MachineProblem(`The state directory ${home} must have no comma, colon or blank in it.`);
+  await makeDirectory(home, 0o755);
+  giveToCaller(home);
+  return withLock(host, joinPath(home, "lock"), options.signal, async () => {
+    const state = await wantedState(host, home, options);
+    await save(home, state);
+    await makeBridge(state.id, state.underlay);
+    const names = options.clusters ?? state.clusters.map(({ name }) => name);
+    const wanted = state.clusters.filter(({ name }) => names.includes(name));
+    const started = await Promise.all(wanted.map((cluster) => startOne(host, home, state, cluster, options)));
+    const pids = new Map(started);
+    const clusters = state.clusters.map((one) => ({ ...one, pid: pids.get(one.name) ?? one.pid }));
+    options.progress("writing the kubeconfig");
+    const kubeconfig = await mergeKubeconfig(wanted);
+    const kubeconfigs = [...new Set([...state.kubeconfigs, kubeconfig])];
+    await save(home, { ...state, clusters, kubeconfigs });
+    return summaryOf(home, { ...state, clusters, kubeconfigs });
+  });
+}
+
+async function save(home: string, state: SandboxState): Promise<void> {
+  await writeState(home, state);
+  giveToCaller(stateFile(home));
+}
+
+async function startOne(
+  host: Host,
+  home: string,
+  state: SandboxState,
+  cluster: ClusterState,
+  options: UpOptions,
+): Promise<[string, number]> {
+  const running = await readyPid(home, state, cluster);
+  if (running !== undefined) {
+    options.progress(`${cluster.name} is running`);
+    return [cluster.name, running];
+  }
+  // A process that hangs, or is not ready, makes room for a new one.
+  const left = clusterProcesses(listNow("/proc"), state.id, cluster.name);
+  await endClusterProcesses(
+    host,
+    state,
+    left.map((pid) => ({ pid, cluster: cluster.name })),
+  );
+  options.progress(`starting ${cluster.name}`);
+  const pid = await startClusterProcess(host, home, state, cluster, options.signal);
+  options.progress(`${cluster.name} is ready`);
+  return [cluster.name, pid];
+}
+
+/** The state with all wanted clusters in it. */
+async function wantedState(host: Host, home: string, options: UpOptions): Promise<SandboxState> {
+  const known = await readState(home);
+  const env = environment();
+  const programs = { dist: joinPath(packageDirectory(), "dist"), envoy: envoyPath(env) };
+  let state: SandboxState =
+    known === undefined
+      ? { version: 1, id: freeSandboxId(host), underlay: freeUnderlay(), clusters: [], kubeconfigs: [], ...programs }
+      : { ...known, ...programs };
+  const names = options.clusters ?? (state.clusters.length > 0 ? [] : defaultNames);
+  for (const name of names) {
+    const problem = clusterNameProblem(name);
+    if (problem !== undefined) throw new MachineProblem(problem);
+    const nodes = options.nodes ?? defaultNodes;
+    const has = state.clusters.find((cluster) => cluster.name === name);
+    if (has !== undefined && options.nodes !== undefined && options.nodes !== has.nodes) {
+      throw new MachineProblem(
+        `Cluster ${name} has ${has.nodes} nodes, not ${nodes}; take the sandbox down to start it with another number.`,
+      );
+    }
+    if (has !== undefined) continue;
+    if (nodes < 1 || nodes > limits.nodes)
+      throw new MachineProblem(`A cluster has 1 to ${limits.nodes} nodes, not ${nodes}.`);
+    const cluster = await newCluster(host, state, name, { nodes, ephemeral: options.ephemeral === true });
+    state = { ...state, clusters: [...state.clusters, cluster] };
+  }
+  return state;
+}
+
+async function newCluster(
+  host: Host,
+  state: SandboxState,
+  name: string,
+  { nodes, ephemeral }: { nodes: number; ephemeral: boolean },
+): Promise<ClusterState> {
+  const used = new Set(state.clusters.map(({ index }) => index));
+  let index = 1;
+  while (used.has(index)) index += 1;
+  if (index > limits.clusters) throw new MachineProblem(`A sandbox has at most ${limits.clusters} clusters.`);
+  const apiPort = await freePort(firstApiPort + index - 1, new Set(state.clusters.map((one) => one.apiPort)));
+  const dnsPort = await freePort(firstDnsPort + index - 1, new Set(state.clusters.map((one) => one.dnsPort)));
+  const certificates = await makeCertificates(host, name, hostAddress(state.underlay));
+  const adminToken = Buffer.from(host.random.bytes(24)).toString("base64url");
+  return { name, index, nodes, apiPort, dnsPort, adminToken, ephemeral, ...certificates };
+}
+
+const serverOf = ({ apiPort }: ClusterState): string => `https://127.0.0.1:${apiPort}`;
+
+/** Returns the file that was written: the first that exists, else the last that kubectl would look at. */
+async function mergeKubeconfig(clusters: readonly ClusterState[]): Promise<string> {
+  const paths = kubeconfigPaths(environment()["KUBECONFIG"], homeDirectory());
+  let path = paths.at(-1) ?? "";
+  let text: string | undefined;
+  for (const candidate of paths) {
+    text = await readText(candidate);
+    if (text !== undefined) {
+      path = candidate;
+      break;
+    }
+  }
+  const access = clusters.map((one) => ({
+    name: one.name,
+    server: serverOf(one),
+    caPem: one.caPem,
+    token: one.adminToken,
+  }));
+  await writeAtomically(path, withClusters(text, path, access), 0o600);
+  giveToCaller(parentPath(path));
+  giveToCaller(path);
+  return path;
+}
+
+async function cleanKubeconfig(path: string, names: readonly string[]): Promise<void> {
+  const text = await readText(path);
+  if (text === undefined) return;
+  const rest = withoutClusters(text, path, names);
+  if (rest === undefined) return;
+  await writeAtomically(path, rest, 0o600);
+  giveToCaller(path);
+}
+
+/** Ends everything and leaves the machine as it was before. True when there was a sandbox. */
+export async function down(
+  host: Host,
+  options: { readonly signal: AbortSignal; readonly progress: (step: string) => void },
+): Promise<boolean> {
+  await checkMachine("down");
+  const home = homeOf(environment());
+  const state = await readState(home);
+  if (state === undefined) return false;
+  await withLock(host, joinPath(home, "lock"), options.signal, async () => {
+    options.progress("ending the clusters");
+    const pids = listNow("/proc");
+    const running = state.clusters.flatMap(({ name }) =>
+      clusterProcesses(pids, state.id, name).map((pid) => ({ pid, cluster: name })),
+    );
+    await endClusterProcesses(host, state, running);
+    options.progress("removing networks and files");
+    for (const { name } of state.clusters) {
+      await removeClusterNetwork(host, state.id, name);
+      await unmountBelow(clusterDirectory(home, name));
+    }
+    await removeSandboxNetwork(host, state.id);
+    await removeHooks(state.id);
+    for (const path of state.kubeconfigs)
+      await cleanKubeconfig(
+        path,
+        state.clusters.map(({ name }) => name),
+      );
+    await removePath(joinPath(home, "clusters"));
+    await removePath(joinPath(home, "images.json"));
+    await removePath(stateFile(home));
+  });
+  if (listNow(home).length === 0) await removePath(home);
+  return true;
+}
+
+/** Sockets of mesh agents that were killed before they could remove them. */
+async function removeHooks(sandboxId: string): Promise<void> {
+  for (const name of listNow(hookDirectory)) {
+    if (name.startsWith(`tmb-${sandboxId}-`)) await removePath(joinPath(hookDirectory, name));
+  }
+}
+
+/** Undefined when there is no sandbox. Needs no rights but those to read the state directory. */
+export async function status(): Promise<SandboxSummary | undefined> {
+  const home = homeOf(environment());
+  const state = await readState(home);
+  return state === undefined ? undefined : summaryOf(home, state);
+}
+
+async function summaryOf(home: string, state: SandboxState): Promise<SandboxSummary> {
+  const clusters = await Promise.all(
+    state.clusters.map(async (cluster): Promise<ClusterSummary> => {
+      const pid = Number(await readText(joinPath(clusterDirectory(home, cluster.name), "ready")));
+      const isReady = pid > 0 && (await isApiReady(cluster));
+      return {
+        name: cluster.name,
+        isReady,
+        pid: isReady ? pid : undefined,
+        server: serverOf(cluster),
+        nodes: cluster.nodes,
+        log: joinPath(clusterDirectory(home, cluster.name), "cluster.log"),
+      };
+    }),
+  );
+  return { home, id: state.id, underlay: state.underlay, clusters, kubeconfigs: state.kubeconfigs };
+}
