@@ -64,7 +64,7 @@ afterEach(async () => {
 
 async function start(podName = "tombolod-1"): Promise<ControlPlane> {
   const self = { podName, podIp: "10.1.0.2", nodeName: "n1", namespace: "istio-system" };
-  const made = await startControlPlane(host, client, { settings: settings(), self, listeners });
+  const made = await startControlPlane(host, client, { settings: settings(), self, listeners, streamGraceMs: 50 });
   running.push(made);
   return made;
 }

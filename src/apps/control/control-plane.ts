@@ -9,7 +9,6 @@ import { wireMesh } from "../../core/mesh/mesh.ts";
 import type { Mesh } from "../../core/mesh/mesh.ts";
 import type { Host } from "../../io/host/host.ts";
 import { serverCredentials } from "../../io/identity/tls-credentials.ts";
-import { TrustBundles } from "../../io/identity/trust.ts";
 import type { KubeClient } from "../../io/kube/client.ts";
 import { startElection } from "../../io/kube/leader.ts";
 import type { Leadership } from "../../io/kube/leader.ts";
@@ -25,6 +24,7 @@ import type { ControlSettings, Self } from "./settings.ts";
 import { CaKeeper } from "./trust/ca-keeper.ts";
 import { Callers } from "./trust/callers.ts";
 import { Peering } from "./peering/peering.ts";
+import { PeerTrust } from "./trust/peer-trust.ts";
 import { keepOwnCertificate } from "./trust/own-certificate.ts";
 import type { OwnCertificate } from "./trust/own-certificate.ts";
 import { MeshWriters } from "./writers/mesh-writers.ts";
@@ -55,10 +55,11 @@ export interface ControlPlaneOptions {
   readonly version?: string;
   /** Of the lease; tests shorten it. */
   readonly leaseMs?: number;
+  /** Streams of agents live on for so long after this replica was told to stop, while another takes over. */
+  readonly streamGraceMs?: number;
 }
 
-/** Streams of agents live on for so long after this replica was told to stop, while another takes over. */
-const streamGraceMs = 3_000;
+const streamGraceMsDefault = 3_000;
 
 export interface ControlPlane {
   readonly mesh: Mesh;
@@ -118,13 +119,14 @@ class Replica implements ControlPlane {
     feedMesh(this.inputs, this.mesh.sources, schedule);
     this.ca = new CaKeeper(host, client, self.namespace, signal);
     this.certificate = keepOwnCertificate(host, this.ca, settings.mesh, self.namespace);
-    const bundles = this.bundles();
+    const trust = new PeerTrust(host, settings.mesh);
+    this.ca.onChange(({ material }) => trust.setRoots(material.rootPem));
     const { mesh, inputs, ca, certificate, metrics } = this;
     const changed = (type: string, names: Iterable<string>) => this.server.delta.changed(type, names);
     this.peering = new Peering(host, {
       mesh,
       settings: settings.mesh,
-      bundles,
+      trust,
       certificate,
       server: { changed },
       version: options.version ?? "0.1.0",
@@ -133,7 +135,7 @@ class Replica implements ControlPlane {
     this.server = new ModelServer(host, {
       address: this.listeners.address,
       port: this.listeners.controlPlane,
-      credentials: serverCredentials(certificate, bundles, settings.mesh.trustDomain),
+      credentials: serverCredentials(certificate, trust.bundles, settings.mesh.trustDomain),
       source: new ModelSource(mesh),
       callers: new Callers(host, client, inputs.pods, settings.mesh.trustDomain),
       authority: () => ca.authority(),
@@ -199,7 +201,7 @@ class Replica implements ControlPlane {
   async stop(): Promise<void> {
     this.isReady = false;
     this.stopping.abort(new Error("the control plane stops"));
-    await Promise.all([this.leadership?.ended, this.server.stop(streamGraceMs)]);
+    await Promise.all([this.leadership?.ended, this.server.stop(this.options.streamGraceMs ?? streamGraceMsDefault)]);
     this.certificate.close();
     for (const page of this.pages) page.close();
   }
@@ -208,15 +210,5 @@ class Replica implements ControlPlane {
     const before = this.host.clock.now();
     this.mesh.graph.commit();
     this.metrics.committed((this.host.clock.now() - before) / 1000);
-  }
-
-  /** The cluster's own roots, as its authority says. */
-  private bundles(): TrustBundles {
-    const bundles = new TrustBundles();
-    this.ca.onChange(({ material }) => {
-      const problem = bundles.set(this.options.settings.mesh.trustDomain, material.rootPem);
-      if (problem !== undefined) this.host.log.error("trust.bundle", { problem });
-    });
-    return bundles;
   }
 }

@@ -1,5 +1,6 @@
 /** What an east-west Gateway becomes, and what it is told when it asks for what it cannot have. */
 import { expect, test } from "vitest";
+import { stringify } from "yaml";
 import type { Service } from "../../../core/api/kube.ts";
 import type { Gateway, GatewayListener } from "../../../core/api/mesh-kinds.ts";
 import { KubeError } from "../../../io/kube/client.ts";
@@ -34,8 +35,8 @@ const seedListeners: GatewayListener[] = [
 ];
 
 test("the objects of the Gateway of the guides", async () => {
-  const objects = gatewayManifests(gateway(), settings).map(({ object }) => object);
-  await expect(JSON.stringify(objects, null, 2)).toMatchFileSnapshot("./eastwest.golden.json");
+  const documents = gatewayManifests(gateway(), settings).map(({ object }) => stringify(object));
+  await expect(documents.join("---\n")).toMatchFileSnapshot("../../../../test/golden/control/east-west-gateway.yaml");
 });
 
 test("the number of replicas is never ours to say", () => {

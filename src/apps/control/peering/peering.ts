@@ -3,13 +3,12 @@
  * peers. Owns which rows came from which link.
  */
 import type { Mesh } from "../../../core/mesh/mesh.ts";
-import type { Export, MeshSettings } from "../../../core/mesh/model.ts";
+import type { Export, MeshSettings, Peer } from "../../../core/mesh/model.ts";
 import type { PeerInfoRow } from "../../../core/proto/export-row.ts";
 import { exportName } from "../../../core/proto/wire.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
 import type { CertificateSource } from "../../../io/identity/tls-credentials.ts";
-import type { TrustBundles } from "../../../io/identity/trust.ts";
 import { ExportServer } from "../../../io/peering/export-server.ts";
 import { PeerLinks } from "../../../io/peering/peer-links.ts";
 import { peerConditions } from "../../../io/peering/peer-state.ts";
@@ -17,12 +16,13 @@ import type { PeerState } from "../../../io/peering/peer-state.ts";
 import { peerHeader } from "../../../io/peering/wire-names.ts";
 import type { DeltaServer, StreamPeer } from "../../../io/xds/delta-server.ts";
 import type { ResourceSource } from "../../../io/xds/resource-source.ts";
+import type { PeerTrust } from "../trust/peer-trust.ts";
 import type { WantedCondition } from "../writers/merge-conditions.ts";
 
 export interface PeeringOptions {
   readonly mesh: Mesh;
   readonly settings: MeshSettings;
-  readonly bundles: TrustBundles;
+  readonly trust: PeerTrust;
   readonly certificate: CertificateSource;
   readonly server: Pick<DeltaServer, "changed">;
   readonly version: string;
@@ -48,7 +48,8 @@ export class Peering {
   constructor(host: Host, options: PeeringOptions) {
     this.host = host;
     this.options = options;
-    const { bundles, server, certificate } = options;
+    const { server, certificate } = options;
+    const { bundles } = options.trust;
     this.exports = new ExportServer(host, { self: this.self(), bundles, server });
     this.links = new PeerLinks(host, {
       self: () => this.self(),
@@ -78,11 +79,11 @@ export class Peering {
       this.exports.setSelf(this.self());
       this.links.redialAll();
     });
-    for (const [key, peer] of mesh.peers.rows) this.links.setPeer(key, peer);
+    for (const [key, peer] of mesh.peers.rows) this.setPeer(key, peer);
     mesh.graph.watch(mesh.peers, (changes) => {
       for (const { key, after } of changes) {
         if (after === undefined) this.links.removePeer(key);
-        else this.links.setPeer(key, after);
+        else this.setPeer(key, after);
       }
     });
     this.exports.setReady();
@@ -94,6 +95,7 @@ export class Peering {
   readonly streams = {
     isPeer: (peer: StreamPeer): boolean => ExportServer.isPeer(peer),
     open: (peer: StreamPeer): ResourceSource => {
+      if (peer.certificate !== undefined) this.options.trust.meetCertificate(peer.certificate);
       const source = this.exports.open(peer);
       const cluster = headerOf(peer, peerHeader.cluster);
       this.subscribers.set(peer, { cluster, network: headerOf(peer, peerHeader.network) });
@@ -122,6 +124,11 @@ export class Peering {
     const { cluster, network, trustDomain } = settings;
     const segment = mesh.currentSegment.rows.get("current")?.name ?? "default";
     return { cluster, network, trustDomain, segment, version };
+  }
+
+  private setPeer(key: string, peer: Peer): void {
+    this.options.trust.meet(peer.trustDomain);
+    this.links.setPeer(key, peer);
   }
 
   private setExport(peer: string, row: Export): void {
