@@ -13,7 +13,7 @@ import {
   type Dial,
   type Socket,
 } from "./names.ts";
-import { ads, bindInNamespace, circuitBreakers, connectTimeout, internalUpstream } from "./parts.ts";
+import { ads, bindInNamespace, circuitBreakers, connectTimeout, internalUpstream, loadBalancing } from "./parts.ts";
 import { outlierDetection, rawBuffer, tcpKeepalive, upstreamTls } from "./parts.ts";
 import { envoyType, type EnvoyResource, type JsonObject } from "./resource.ts";
 import type { NodeView } from "./view.ts";
@@ -119,7 +119,7 @@ function edsCluster(name: string, dial: Dial, ways: readonly Way[], view: NodeVi
     upstream_bind_config: bindInNamespace,
     upstream_connection_options: { tcp_keepalive: tcpKeepalive },
     circuit_breakers: circuitBreakers,
-    common_lb_config: { healthy_panic_threshold: { value: 0 } },
+    common_lb_config: loadBalancing,
     outlier_detection: outlierDetection,
     // Endpoints always name their group, so the first one may change; an unknown group fails closed here.
     transport_socket: upstreamTls(dial.identity, peers, sni),

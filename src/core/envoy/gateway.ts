@@ -8,7 +8,15 @@ import { loadAssignment, socketAddress } from "./dial.ts";
 import { rankedEndpoints, type RankedEndpoint } from "./endpoints.ts";
 import { filterState, parseSniClusterName, staticCluster } from "./names.ts";
 import { accessLog, ads, alpn, circuitBreakers, connectAttemptsMax, connectBackoff, connectTimeout } from "./parts.ts";
-import { onDemand, outlierDetection, setFilterState, tcpKeepalive, tcpProxy, tlsInspector } from "./parts.ts";
+import {
+  loadBalancing,
+  onDemand,
+  outlierDetection,
+  setFilterState,
+  tcpKeepalive,
+  tcpProxy,
+  tlsInspector,
+} from "./parts.ts";
 import { envoyType, type EnvoyResource } from "./resource.ts";
 import { nowhereCluster } from "./static-clusters.ts";
 import type { GatewayView } from "./view.ts";
@@ -108,7 +116,7 @@ export function sniCluster(view: GatewayView, name: string): EnvoyResource | und
     connect_timeout: connectTimeout,
     upstream_connection_options: { tcp_keepalive: tcpKeepalive },
     circuit_breakers: circuitBreakers,
-    common_lb_config: { healthy_panic_threshold: { value: 0 } },
+    common_lb_config: loadBalancing,
     outlier_detection: outlierDetection,
   };
   return { type: envoyType.cluster, name, resource };

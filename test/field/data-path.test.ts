@@ -1,0 +1,271 @@
+/** The data path with real Envoys: where connections go, as whom, and what they survive. Needs root. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Policy } from "../../src/core/mesh/model.ts";
+import { appPorts, identityOfAccount, Lab, podWorkload, poll, remoteWorkload, service } from "./kit/lab.ts";
+
+const near = { cluster: "cluster1", network: "network1" };
+const far = { cluster: "cluster2", network: "network2" };
+const pods = {
+  a: { name: "a", node: "n1", ip: "10.41.1.2", account: "a" },
+  b: { name: "b", node: "n1", ip: "10.41.1.3", account: "b" },
+  c: { name: "c", node: "n2", ip: "10.41.2.2", account: "c" },
+  d: { name: "d", node: "n1", ip: "10.41.1.4", account: "d" },
+  e: { name: "e", node: "n3", ip: "10.41.3.2", account: "e" },
+} as const;
+/** `all` has b (same node) before c (other node) before e (other cluster); the others have one of them. */
+const vip = { all: "10.98.0.1", b: "10.98.0.2", c: "10.98.0.3", e: "10.98.0.4" } as const;
+type ServiceName = keyof typeof vip;
+const key = (name: string) => `shop/${name}.shop.svc.cluster.local`;
+const inServices = (...names: readonly ServiceName[]) => Object.fromEntries(names.map((name) => [key(name), appPorts]));
+
+interface Answer {
+  readonly text: string;
+  readonly error?: string;
+  readonly ms: number;
+}
+interface Tally {
+  readonly by: Readonly<Record<string, number>>;
+  readonly msMax: number;
+}
+
+const lab = new Lab("dp");
+const replica = lab.replica(near.cluster);
+const remote = (identities: readonly string[]) =>
+  remoteWorkload(
+    { ...far, gateways: [{ host: "172.29.0.4", port: 15008 }], hostname: "all.shop.mesh.internal", identities },
+    inServices("all", "e"),
+  );
+const banner = (host: string) => ({ do: "banner", host, port: 81 });
+/** The greeting, or nothing when the connection is closed without one. */
+const bannerFor = async (pod: string, host: string) =>
+  (await lab.client<{ banner?: string }>(pod, banner(host))).banner ?? "";
+const get = (pod: string, host: string, port = 80) => lab.client<Answer>(pod, { do: "get", host, port });
+
+beforeAll(async () => {
+  const { wire } = lab;
+  await lab.trust();
+  wire.node("n1", "172.29.0.1", "10.41.1.1");
+  wire.node("n2", "172.29.0.2", "10.41.2.1");
+  wire.node("n3", "172.29.0.3", "10.41.3.1");
+  wire.node("gw", "172.29.0.4");
+  for (const [node, other] of [
+    ["n1", 2],
+    ["n2", 1],
+    ["gw", 1],
+    ["gw", 2],
+    ["gw", 3],
+  ] as const) {
+    wire.route(node, `10.41.${other}.0/24`, `172.29.0.${other}`);
+  }
+  for (const { name, node, ip } of Object.values(pods)) wire.pod(name, node, ip, ip.replace(/\d+$/, "1"));
+  for (const [name, address] of Object.entries(vip)) {
+    replica.setService(service(name, { network: near.network, address }));
+  }
+  const exported = service("all", { network: far.network, address: vip.all }, { exportedAs: "all.shop.mesh.internal" });
+  lab.replica(far.cluster).setService(exported);
+  await Promise.all([
+    lab.node("n1", near.cluster, near.network),
+    lab.node("n2", near.cluster, near.network),
+    lab.node("n3", far.cluster, far.network),
+    lab.gateway("gw", far.cluster, far.network),
+  ]);
+  await lab.pod(pods.a, {});
+  await lab.pod(pods.b, inServices("all", "b"));
+  await lab.pod(pods.c, inServices("all", "c"));
+  await lab.pod(pods.d, {});
+  await lab.pod(pods.e, inServices("all"));
+  replica.setWorkload(remote([identityOfAccount("e")]));
+});
+
+afterAll(() => lab.close());
+
+describe("a connection", () => {
+  it("reaches a pod of the same node, as the client's identity and address", async () => {
+    expect(await get("a", vip.b)).toMatchObject({ text: "b 10.41.1.2" });
+    const seen = await poll("the log", () => lab.log("n1").find((line) => line.direction === "inbound"));
+    expect(seen.identity).toBe(identityOfAccount("a"));
+  });
+
+  it("reaches a pod of another node by mutual TLS, as the client's identity and address", async () => {
+    expect(await get("a", vip.c)).toMatchObject({ text: "c 10.41.1.2" });
+    const seen = await poll("the log", () => lab.log("n2").find((line) => line.direction === "mtls"));
+    expect(seen.identity).toBe(identityOfAccount("a"));
+  });
+
+  it("reaches another cluster through its gateway, which keeps the client's identity", async () => {
+    expect((await get("a", vip.e)).text).toMatch(/^e /);
+    const seen = await poll("the log", () => lab.log("n3").find((line) => line.direction === "mtls"));
+    expect(seen.identity).toBe(identityOfAccount("a"));
+    expect(lab.log("gw").map((line) => line.direction)).toContain("cross-network");
+  });
+
+  it("reaches a pod by its own address", async () => {
+    expect(await get("a", pods.c.ip, 8080)).toMatchObject({ text: "c 10.41.1.2" });
+    expect(await get("a", pods.b.ip, 8080)).toMatchObject({ text: "b 10.41.1.2" });
+  });
+});
+
+describe("failover", () => {
+  const many = (host: string, count = 240) => lab.client<Tally>("a", { do: "many", host, port: 80, count, paceMs: 50 });
+  const total = (tally: Tally, ...names: readonly string[]) =>
+    names.reduce((sum, name) => sum + (tally.by[name] ?? 0), 0);
+  const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  it("loses nothing when the app's port on the same node and then on the other node closes", async () => {
+    const running = many(vip.all);
+    await after(700);
+    await lab.app("b").command({ close: 8080 });
+    await after(700);
+    await lab.app("c").command({ close: 8080 });
+    const tally = await running;
+    await lab.app("b").command({ open: 8080 });
+    await lab.app("c").command({ open: 8080 });
+    await poll("the near pod to be used again", async () => (await get("a", vip.all)).text.startsWith("b "), 30_000);
+    expect(total(tally, "b", "c", "e"), JSON.stringify(tally)).toBe(240);
+    expect([tally.by["b"], tally.by["c"], tally.by["e"]].every((count) => count !== undefined && count > 0)).toBe(true);
+  });
+
+  it("loses nothing when endpoints leave the model, and comes back to the near one", async () => {
+    const running = many(vip.all);
+    await after(700);
+    replica.setWorkload({ ...podWorkload(near, pods.b, inServices("all", "b")), isHealthy: false });
+    await after(700);
+    replica.setWorkload({ ...podWorkload(near, pods.c, inServices("all", "c")), isHealthy: false });
+    await after(700);
+    replica.batch(() => {
+      replica.setWorkload(podWorkload(near, pods.b, inServices("all", "b")));
+      replica.setWorkload(podWorkload(near, pods.c, inServices("all", "c")));
+    });
+    const tally = await running;
+    expect(total(tally, "b", "c", "e"), JSON.stringify(tally)).toBe(240);
+    expect([tally.by["b"], tally.by["c"], tally.by["e"]].every((count) => count !== undefined && count > 0)).toBe(true);
+    expect((await poll("the near pod to be back", async () => (await get("a", vip.all)).text)).split(" ")[0]).toBe("b");
+  });
+
+  it("sends nothing new to a draining pod of the same node", async () => {
+    lab.drain("b", true);
+    await poll("the draining pod to be passed over", async () => (await get("a", vip.all)).text.startsWith("c "));
+    lab.drain("b", false);
+    await poll("the pod to be back", async () => (await get("a", vip.all)).text.startsWith("b "));
+  });
+});
+
+describe("policy", () => {
+  const allowing = (name: string, principals: readonly string[]): Policy => ({
+    name,
+    namespace: "shop",
+    scope: "namespace",
+    action: "allow",
+    groups: [
+      [
+        [
+          {
+            namespaces: [],
+            notNamespaces: [],
+            principals: principals.map((value) => ({ kind: "exact", value: identityOfAccount(value).slice(9) })),
+            notPrincipals: [],
+            sourceIps: [],
+            notSourceIps: [],
+            destinationIps: [],
+            notDestinationIps: [],
+            destinationPorts: [],
+            notDestinationPorts: [],
+          },
+        ],
+      ],
+    ],
+  });
+  const counts = async (name: string) => (await lab.app(name).command({ counts: true })).counts["8081"] ?? 0;
+
+  it("lets the app of a denied connection see nothing, on the same node and on another", async () => {
+    replica.setPolicy(allowing("only-a", ["a"]));
+    await poll("the policy at b", async () => (await bannerFor("d", vip.b)) === "");
+    await poll("the policy at c", async () => (await bannerFor("d", vip.c)) === "");
+    const before = [await counts("b"), await counts("c")];
+    for (const host of [vip.b, vip.c]) {
+      const denied = await lab.client<{ banner?: string; error?: string }>("d", banner(host));
+      expect(denied.banner ?? "").toBe("");
+    }
+    expect([await counts("b"), await counts("c")]).toEqual(before);
+    expect((await lab.client<{ banner: string }>("a", banner(vip.b))).banner).toBe("220 b");
+    expect((await lab.client<{ banner: string }>("a", banner(vip.c))).banner).toBe("220 c");
+  });
+
+  it("does not go on to another endpoint after a denial", async () => {
+    // b of the same node denies; c has no policy of its own but the namespace's.
+    expect((await get("d", vip.all)).text).toBe("");
+  });
+
+  it("cuts the open connections of exactly the client that it no longer allows", async () => {
+    replica.setPolicy(allowing("only-a", ["a", "d"]));
+    await poll("d to be allowed", async () => (await bannerFor("d", vip.c)) === "220 c");
+    const hold = (pod: string) =>
+      lab.client<{ isEnded: boolean; ms: number }>(pod, { ...banner(vip.c), do: "hold", holdMs: 4000 });
+    const both = Promise.all([hold("a"), hold("d")]);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    replica.setPolicy(allowing("only-a", ["a"]));
+    const [a, d] = await both;
+    expect(a.isEnded).toBe(false);
+    expect(d.isEnded).toBe(true);
+    expect(d.ms).toBeLessThan(3500);
+    replica.removePolicy("shop/only-a");
+    await poll("everyone to be allowed", async () => (await bannerFor("d", vip.b)) === "220 b");
+  });
+});
+
+describe("identity", () => {
+  it("refuses a far end that proves another identity than the model says", async () => {
+    replica.setWorkload(remote([identityOfAccount("someone-else")]));
+    await poll("the refusal", async () => (await get("a", vip.e)).text === "");
+    const failed = lab.log("n1").filter((line) => line.direction === "outbound" && line.failure !== null);
+    expect(failed.length).toBeGreaterThan(0);
+    replica.setWorkload(remote([identityOfAccount("e")]));
+    await poll("the right one", async () => (await get("a", vip.e)).text.startsWith("e "));
+  });
+
+  it("never lets two identities share a connection", async () => {
+    const task = { do: "many", host: vip.c, port: 80, count: 40, paceMs: 5 };
+    await Promise.all([lab.client<Tally>("a", task), lab.client<Tally>("d", task)]);
+    const accountsByAddress: Record<string, string> = { "10.41.1.2": "a", "10.41.1.4": "d" };
+    const lines = await poll("all connections in the log", () => {
+      const found = lab.log("n2").filter((line) => line.direction === "mtls" && line.identity !== null);
+      return found.length >= 80 && found;
+    });
+    for (const line of lines) {
+      const account = accountsByAddress[line.source.split(":")[0] ?? ""] ?? "";
+      expect(line.identity).toBe(identityOfAccount(account));
+    }
+  });
+});
+
+describe("bytes", () => {
+  const everywhere = ["b", "c", "e"] as const;
+
+  it.each(everywhere)("arrive when the client finishes first (%s)", async (to) => {
+    const result = await lab.client("a", { do: "upload", host: vip[to], port: 82, bytes: 300_000 });
+    expect(result).toEqual({ bytes: 300_000, isIntact: true });
+  });
+
+  it.each(everywhere)("arrive when the server finishes first and goes on reading (%s)", async (to) => {
+    const result = await lab.client("a", { do: "uploadAfterEnd", host: vip[to], port: 83, bytes: 300_000 });
+    expect(result).toEqual({ text: "bye\n" });
+    const app = lab.app(to);
+    await poll("the upload", async () => (await app.command({ counts: true })).lastUpload["8083"] === 300_000);
+  });
+
+  it.each(everywhere)("of a greeting come at once (%s)", async (to) => {
+    await lab.client("a", banner(vip[to]));
+    const greeted = await lab.client<{ banner: string; ms: number }>("a", banner(vip[to]));
+    expect(greeted.banner).toBe(`220 ${to}`);
+    expect(greeted.ms).toBeLessThan(500);
+  });
+
+  it.each(everywhere)("of 64 MiB are intact when the server closes first on a reader that pauses (%s)", async (to) => {
+    const result = await lab.client("a", { do: "download", host: vip[to], port: 84, pauseMs: 5000, timeoutMs: 30_000 });
+    expect(result).toEqual({ bytes: 64 << 20, isIntact: true });
+  });
+});
+
+it("has nothing refused by any Envoy", () => {
+  expect(lab.rejections).toEqual([]);
+});
