@@ -4,12 +4,19 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "fast", include: ["src/**/*.test.ts", "test/{golden,tidy}*/**/*.test.ts", "test/*.test.ts"], testTimeout: 20_000 } },
+      {
+        test: {
+          name: "fast",
+          include: ["src/**/*.test.ts", "test/{golden,tidy}*/**/*.test.ts", "test/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
       {
         test: {
           name: "field",
           include: ["test/field/**/*.test.ts", "test/transcripts/**/*.test.ts"],
           fileParallelism: false,
+          globalSetup: ["test/field/kit/global-setup.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

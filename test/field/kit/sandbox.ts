@@ -2,6 +2,7 @@
  * A sandbox for field tests, with a state directory and a kubeconfig of its own. Files that ask for the same flags share
  * one; another set of flags takes the first down. Vitest's global setup owns the folder and takes the last one down.
  */
+import { join } from "node:path";
 import { afterEach } from "vitest";
 import { type Output, run, type RunOptions } from "./program.ts";
 import { bringUp, environmentOf, repository } from "./sandbox-life.ts";
@@ -11,7 +12,8 @@ const folderVariable = "TOMBOLO_FIELD_FOLDER";
 
 const folderOfRun = (): string => {
   const folder = process.env[folderVariable];
-  if (folder === undefined) throw new Error(`${folderVariable} is not set: run these tests in vitest's project "field".`);
+  if (folder === undefined)
+    throw new Error(`${folderVariable} is not set: run these tests in vitest's project "field".`);
   return folder;
 };
 
@@ -64,7 +66,9 @@ export class Sandbox {
   }
 
   async rolledOut(cluster: string, namespace: string, deployment: string): Promise<void> {
-    await this.kubectl(cluster, `-n ${namespace} rollout status deployment/${deployment} --timeout=60s`, { msMax: 90_000 });
+    await this.kubectl(cluster, `-n ${namespace} rollout status deployment/${deployment} --timeout=60s`, {
+      msMax: 90_000,
+    });
   }
 
   /** Everything that helps to see why a test failed, bounded in size. */
