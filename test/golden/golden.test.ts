@@ -1,4 +1,7 @@
-/** Plays every story of this folder (a folder with a story.md; other rooms keep their goldens here too) and compares what it shows with its out.yaml (`vitest -u` rewrites them). */
+/**
+ * Plays every story here (a folder with a story.md; other rooms keep their goldens beside them) and compares what it
+ * shows with its out.yaml (`vitest -u` rewrites them).
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** What holds for every mesh, whatever its history: it equals one built fresh, nothing is left behind, and it can be explained. */
+/**
+ * What holds for every mesh, whatever its history: it equals one built fresh, nothing is left behind, and it can be
+ * explained.
+ */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { apply } from "./story.ts";
@@ -240,23 +243,27 @@ test("nothing is left behind when every object is withdrawn", () => {
   );
 });
 
-test("every endpoint belongs to a service that exists, every policy key to a policy, and no two services share an address", () => {
-  fc.assert(
-    fc.property(fc.array(anyObject, { maxLength: 40 }), (objects) => {
-      const mesh = begin();
-      for (const object of objects) apply(mesh, object);
-      mesh.graph.commit();
-      for (const workload of mesh.workloads.rows.values()) {
-        const known = Object.keys(workload.services).filter((key) => mesh.services.rows.has(key));
-        expect(known).toEqual(Object.keys(workload.services));
-        for (const policy of workload.policies) expect([...mesh.policies.rows.keys()]).toContain(policy);
-      }
-      const desired = [...mesh.serviceEntryAddresses.rows.values()].flat().map((address) => address.value);
-      expect(new Set(desired).size).toBe(desired.length);
-    }),
-    { numRuns: 200 },
-  );
-});
+test(
+  "every endpoint belongs to a service that exists, every policy key to a " +
+    "policy, and no two services share an address",
+  () => {
+    fc.assert(
+      fc.property(fc.array(anyObject, { maxLength: 40 }), (objects) => {
+        const mesh = begin();
+        for (const object of objects) apply(mesh, object);
+        mesh.graph.commit();
+        for (const workload of mesh.workloads.rows.values()) {
+          const known = Object.keys(workload.services).filter((key) => mesh.services.rows.has(key));
+          expect(known).toEqual(Object.keys(workload.services));
+          for (const policy of workload.policies) expect([...mesh.policies.rows.keys()]).toContain(policy);
+        }
+        const desired = [...mesh.serviceEntryAddresses.rows.values()].flat().map((address) => address.value);
+        expect(new Set(desired).size).toBe(desired.length);
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
 
 test("explain leads from a workload back to the object it came from", () => {
   const mesh = begin();

@@ -84,35 +84,38 @@ function take(world: World, next: Step): void {
   return next.row === undefined ? world[next.at].delete(next.key) : world[next.at].set(next.key, next.row);
 }
 
-test("a graph that lived a history equals a graph built from its end, and its watchers heard exactly the way there", () => {
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (history) => {
-      const lived = wire();
-      const heard = lived.outputs.map((out) => {
-        const rows = new Map<string, unknown>();
-        lived.graph.watch(out, (changes: readonly Change<unknown>[]) => {
-          for (const change of changes) {
-            expect(rows.get(change.key)).toEqual(change.before);
-            expect(change.after).not.toEqual(change.before);
-            if (change.after === undefined) rows.delete(change.key);
-            else rows.set(change.key, change.after);
-          }
+test(
+  "a graph that lived a history equals a graph built from its end, and its " + "watchers heard exactly the way there",
+  () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (history) => {
+        const lived = wire();
+        const heard = lived.outputs.map((out) => {
+          const rows = new Map<string, unknown>();
+          lived.graph.watch(out, (changes: readonly Change<unknown>[]) => {
+            for (const change of changes) {
+              expect(rows.get(change.key)).toEqual(change.before);
+              expect(change.after).not.toEqual(change.before);
+              if (change.after === undefined) rows.delete(change.key);
+              else rows.set(change.key, change.after);
+            }
+          });
+          return rows;
         });
-        return rows;
-      });
-      const fresh = wire();
-      for (const next of history) {
-        take(lived, next);
-        if (next.at !== "commit") take(fresh, next);
-      }
-      lived.graph.commit();
-      fresh.graph.commit();
-      expect(dump(lived)).toEqual(dump(fresh));
-      for (const [at, out] of lived.outputs.entries()) expect(heard[at]).toEqual(new Map(out.rows));
-    }),
-    { numRuns: 500 },
-  );
-});
+        const fresh = wire();
+        for (const next of history) {
+          take(lived, next);
+          if (next.at !== "commit") take(fresh, next);
+        }
+        lived.graph.commit();
+        fresh.graph.commit();
+        expect(dump(lived)).toEqual(dump(fresh));
+        for (const [at, out] of lived.outputs.entries()) expect(heard[at]).toEqual(new Map(out.rows));
+      }),
+      { numRuns: 500 },
+    );
+  },
+);
 
 test("nothing is left behind when every input is withdrawn", () => {
   fc.assert(

@@ -1,6 +1,7 @@
 /**
- * AuthorizationPolicy → L4 policy of the node proxy (spec 4.5). What needs HTTP cannot be enforced there: an ALLOW rule
- * that has it is dropped whole, from a DENY rule only that part is dropped, so that the result is never more permissive.
+ * AuthorizationPolicy → L4 policy of the node proxy (spec 4.5). What needs HTTP cannot be enforced there: an ALLOW
+ * rule that has it is dropped whole, from a DENY rule only that part is dropped, so that the result is never more
+ * permissive.
  */
 import type { AuthorizationPolicy } from "../api/mesh-kinds.ts";
 import { systemNamespace } from "../api/names.ts";

@@ -61,7 +61,8 @@ export function wireExports(
       if (ready.length === 0 || ready.some((pod) => pod.tunnel !== "none")) return;
       const { namespace, name } = service;
       const message =
-        `Service ${namespace}/${name}: it is published but none of its pods is in the mesh, so peers cannot reach it; ` +
+        `Service ${namespace}/${name}: it is published but none of its pods is in ` +
+        `the mesh, so peers cannot reach it; ` +
         `label Namespace ${namespace} istio.io/dataplane-mode=ambient.`;
       const problem: Problem = { kind: "Service", namespace, name, reason: "PodsNotInMesh", message };
       yield [problemKey(problem), problem];

@@ -1,4 +1,7 @@
-/** The ServiceEntries and WorkloadEntries that show global services to users (spec 1.7), as they should be, without status. */
+/**
+ * The ServiceEntries and WorkloadEntries that show global services to users (spec 1.7), as they should be, without
+ * status.
+ */
 import type { ServiceEntry, WorkloadEntry } from "../api/mesh-kinds.ts";
 import { annotation, label, systemNamespace } from "../api/names.ts";
 import type { Collection } from "../graph/collection.ts";

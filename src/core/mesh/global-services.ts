@@ -1,6 +1,6 @@
 /**
- * Global services (spec 1.4): one per (segment, namespace, name) that any cluster publishes and this one may see, merged
- * from this cluster's own publication and those of its peers.
+ * Global services (spec 1.4): one per (segment, namespace, name) that any cluster publishes and this one may see,
+ * merged from this cluster's own publication and those of its peers.
  */
 import { label } from "../api/names.ts";
 import type { Collection, Reader } from "../graph/collection.ts";
@@ -24,7 +24,10 @@ export interface GlobalService {
   readonly scope: "global" | "segment";
   /** This cluster's own Service, when it is part of the global one. */
   readonly local: LocalService | undefined;
-  /** The local hostname has the endpoints of the global service, by the label of this cluster or, without a local Service, of a peer. */
+  /**
+   * The local hostname has the endpoints of the global service, by the label of this cluster or, without a local
+   * Service, of a peer.
+   */
   readonly isTakenOver: boolean;
   readonly ports: readonly ServicePort[];
   readonly trafficDistribution: TrafficDistribution;
@@ -182,7 +185,8 @@ function problemsOf(
     const whose = owner === undefined ? "a service with that host name" : `global service ${owner}`;
     add(
       "AliasClash",
-      `alias ${lost} of its Segment already belongs to ${whose}; narrow the selector of the alias or change its pattern`,
+      `alias ${lost} of its Segment already belongs to ${whose}; narrow the ` +
+        `selector of the alias or change its pattern`,
     );
   }
   const other = (read.get(from.byId, service.id) ?? []).find((part) => conflictingPort(service, part) !== undefined);
@@ -191,7 +195,8 @@ function problemsOf(
     const cluster = other?.visible?.exported.cluster ?? "";
     add(
       "PortConflict",
-      `port ${port.port} is ${port.protocol} in cluster ${cluster} but not here, and this cluster's definition counts here; make the two equal`,
+      `port ${port.port} is ${port.protocol} in cluster ${cluster} but not here, and this ` +
+        `cluster's definition counts here; make the two equal`,
     );
   }
   return found;

@@ -1,4 +1,7 @@
-/** Who owns each hostname: a Kubernetes Service, else a global service (own segment first), else the oldest ServiceEntry. */
+/**
+ * Who owns each hostname: a Kubernetes Service, else a global service (own segment first), else the oldest
+ * ServiceEntry.
+ */
 import { meshKinds } from "../api/mesh-kinds.ts";
 import type { Collection, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";

@@ -1,4 +1,7 @@
-/** Kubernetes Services of this cluster as the mesh sees them, with what they publish. ExternalName Services are not among them. */
+/**
+ * Kubernetes Services of this cluster as the mesh sees them, with what they publish. ExternalName Services are not
+ * among them.
+ */
 import type { Service } from "../api/kube.ts";
 import { annotation, label } from "../api/names.ts";
 import type { Collection, Reader } from "../graph/collection.ts";

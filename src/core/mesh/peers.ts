@@ -49,7 +49,9 @@ export function wirePeers(graph: Graph, settings: MeshSettings, sources: MeshSou
     if (row.fault !== undefined || !row.isRemote) return row.fault;
     const oldest = [...read.lookup(candidates, row.peer.cluster)].sort(compareAge)[0];
     if (oldest === undefined || oldest.key === row.key) return undefined;
-    const message = `Gateway ${row.key}: Gateway ${oldest.key} already links to peer ${row.peer.cluster} and is used; delete one of the two.`;
+    const message =
+      `Gateway ${row.key}: Gateway ${oldest.key} already links to peer ` +
+      `${row.peer.cluster} and is used; delete one of the two.`;
     return { reason: "DuplicatePeer", message };
   };
   const rows = graph.derive<Judged, Peer>("peers", judged, function* (row, read, key) {
@@ -128,7 +130,8 @@ function remoteFault(gateway: Gateway, peer: Peer, settings: MeshSettings): read
   if (bad !== undefined) {
     return [
       "BadAddress",
-      `address ${bad.value ?? ""} is not a valid ${bad.type ?? "IPAddress"}; use type IPAddress or Hostname and its value`,
+      `address ${bad.value ?? ""} is not a valid ${bad.type ?? "IPAddress"}; use ` +
+        `type IPAddress or Hostname and its value`,
     ];
   }
   if (peer.controlPlane.length > 0) return undefined;

@@ -1,4 +1,7 @@
-/** Which workloads belong to which services: selectors of Services and of users' ServiceEntries, found by a workload's labels. */
+/**
+ * Which workloads belong to which services: selectors of Services and of users' ServiceEntries, found by a workload's
+ * labels.
+ */
 import type { Collection, Index } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import { claimant, type Hosts, owns } from "./hosts.ts";

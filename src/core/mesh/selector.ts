@@ -1,4 +1,7 @@
-/** Label selectors, and how they are indexed: a selector is filed under its first pair, so that a workload's labels find it. */
+/**
+ * Label selectors, and how they are indexed: a selector is filed under its first pair, so that a workload's labels find
+ * it.
+ */
 import { compareKeys } from "../graph/order.ts";
 
 export type Labels = Readonly<Record<string, string>>;

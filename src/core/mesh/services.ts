@@ -1,4 +1,7 @@
-/** The services of the mesh: Kubernetes Services, global services, and users' ServiceEntries, under the hostnames they own. */
+/**
+ * The services of the mesh: Kubernetes Services, global services, and users' ServiceEntries, under the hostnames they
+ * own.
+ */
 import { systemNamespace } from "../api/names.ts";
 import type { Collection, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";

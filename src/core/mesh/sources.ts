@@ -1,4 +1,7 @@
-/** What the mesh is made from: Kubernetes objects keyed `<ns>/<name>` (cluster-scoped ones `<name>`), and what peering brings. */
+/**
+ * What the mesh is made from: Kubernetes objects keyed `<ns>/<name>` (cluster-scoped ones `<name>`), and what peering
+ * brings.
+ */
 import type { Namespace, Node, Service } from "../api/kube.ts";
 import type {
   AuthorizationPolicy,
