@@ -3,13 +3,13 @@
  * Starts on whatever an earlier process of the same cluster left behind: objects are adopted, the rest is removed.
  */
 import { setMaxListeners } from "node:events";
-import type { EndpointSlice, Service } from "../../core/api/kube.ts";
+import type { EndpointSlice, KubeObject, ResourceType, Service } from "../../core/api/kube.ts";
 import { builtin } from "../../core/api/resources.ts";
 import { joinPath, makeDirectory, readText, removePath, writeAtomically } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
 import { environment, nodePath, ownPid } from "../../io/host/processes.ts";
 import { isReason } from "../../io/kube/client.ts";
-import type { KubeClient } from "../../io/kube/client.ts";
+import type { KubeClient, Ref } from "../../io/kube/client.ts";
 import { startInformer } from "../../io/kube/informer.ts";
 import type { KindRegistry } from "../apiserver/kind.ts";
 import { startApiServer } from "../apiserver/server.ts";
@@ -196,6 +196,16 @@ export const servedKinds = (registry: KindRegistry): ServedKinds => ({
   onChange: (heard) => registry.onChange(heard),
 });
 
+async function exists<T extends KubeObject>(client: KubeClient, type: ResourceType<T>, ref: Ref): Promise<boolean> {
+  try {
+    await client.get(type, ref);
+    return true;
+  } catch (error) {
+    if (isReason(error, "NotFound")) return false;
+    throw error;
+  }
+}
+
 async function ensureDnsService(client: KubeClient, plan: ClusterPlan, dnsPort: number): Promise<void> {
   const metadata = { name: "kube-dns", namespace: "kube-system" };
   const service: Service = {
@@ -221,16 +231,10 @@ async function ensureDnsService(client: KubeClient, plan: ClusterPlan, dnsPort: 
       { name: "dns-tcp", port: dnsPort, protocol: "TCP" },
     ],
   };
-  try {
-    await client.create(builtin.services, service);
-  } catch (error) {
-    if (!isReason(error, "AlreadyExists")) throw error;
-  }
-  try {
-    await client.create(builtin.endpointSlices, slice);
-  } catch (error) {
-    if (!isReason(error, "AlreadyExists")) throw error;
+  // Asked first: making a Service whose address is taken, even by itself, is refused as invalid.
+  if (!(await exists(client, builtin.services, metadata))) await client.create(builtin.services, service);
+  if (await exists(client, builtin.endpointSlices, metadata)) {
     const { endpoints, ports } = slice;
     await client.patch(builtin.endpointSlices, metadata, { type: "merge", body: { endpoints, ports } });
-  }
+  } else await client.create(builtin.endpointSlices, slice);
 }

@@ -37,6 +37,7 @@ export class PodVolumes {
   private readonly lookup: Lookup;
   private readonly tokens = new Map<string, Token>();
   private readonly written = new Map<string, VolumeFiles>();
+  private writing: Promise<void> = Promise.resolve();
 
   constructor(host: Host, client: KubeClient, directory: string, lookup: Lookup) {
     this.host = host;
@@ -63,8 +64,10 @@ export class PodVolumes {
     }
   }
 
+  /** Volumes that are not made yet are left to `make`. */
   async refresh(pod: Pod, place: PodPlace): Promise<void> {
     for (const volume of (pod.spec.volumes ?? []).filter(isMadeOfObjects)) {
+      if (!this.written.has(volume.name)) continue;
       try {
         await this.write(pod, place, volume);
       } catch (error) {
@@ -89,7 +92,14 @@ export class PodVolumes {
     });
   }
 
-  private async write(pod: Pod, place: PodPlace, volume: Volume): Promise<void> {
+  /** One write at a time: a change of an object and the first making may come at the same moment. */
+  private write(pod: Pod, place: PodPlace, volume: Volume): Promise<void> {
+    const next = this.writing.then(() => this.writeNow(pod, place, volume));
+    this.writing = next.catch(() => undefined);
+    return next;
+  }
+
+  private async writeNow(pod: Pod, place: PodPlace, volume: Volume): Promise<void> {
     for (const wish of tokenWishes(volume)) await this.fetchToken(pod, wish);
     const tokens = new Map([...this.tokens].map(([key, { text }]) => [key, text]));
     const files = filesOf(pod, place, volume, this.lookup, tokens);
