@@ -2,13 +2,10 @@
  * Starts the sandbox's Kubernetes-compatible API server: store, kinds, identities and listeners of one cluster. Real
  * kubectl talks to it over HTTPS; controllers in this process through `client`.
  */
-import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import type { Host } from "../../io/host/host.ts";
 import type { KubeClient } from "../../io/kube/client.ts";
 import type { ApiContext } from "./api/context.ts";
-import { notImplemented } from "./api/errors.ts";
 import { Verbs } from "./api/verbs.ts";
 import { Authenticator, admin } from "./auth/authenticator.ts";
 import type { Identities } from "./auth/reviews.ts";
@@ -21,6 +18,7 @@ import { documentsOf } from "./http/documents.ts";
 import { Handler } from "./http/handler.ts";
 import type { ListenAddress } from "./http/listen.ts";
 import { listen } from "./http/listen.ts";
+import { logAnswer, upgradeAnswer } from "./http/streams.ts";
 import type { KindRegistry } from "./kind.ts";
 import type { NodeStreams } from "./node-streams.ts";
 import { Store } from "./store/store.ts";
@@ -72,11 +70,11 @@ export async function startApiServer(host: Host, options: ApiServerOptions): Pro
   const clientFor = (fieldManager: string) => new LocalClient(verbs, { user: admin, fieldManager });
   const client = clientFor("tombolo-sandbox");
   await bootstrap(client, { serviceCidr, advertise: options.advertise });
-  const log = () => Promise.reject(notImplemented("This server does not serve logs yet."));
+  const log = logAnswer(context, options.nodeStreams);
   const handler = new Handler({ verbs, identities, documents: documentsOf(registry, issuer), log });
   const listening = await listen(options.listen, options.tls, {
     answer: (request, response) => handler.answer(request, response),
-    upgrade: (request, socket) => refuseUpgrade(request, socket),
+    upgrade: upgradeAnswer(context, options.nodeStreams, handler),
   });
   const first = listening.addresses[0];
   if (first === undefined) throw new Error(`The API server of ${name} was given no address to listen on.`);
@@ -93,8 +91,4 @@ export async function startApiServer(host: Host, options: ApiServerOptions): Pro
     await store.close();
   };
   return { client, clientFor, url, addresses: listening.addresses, registry, close };
-}
-
-async function refuseUpgrade(_request: IncomingMessage, socket: Duplex): Promise<void> {
-  socket.end("HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
 }

@@ -169,12 +169,10 @@ describe("ownership by updates", () => {
 
   it("begins anew when a write empties managedFields", async () => {
     await cluster.as("creator").create(types.configMaps, object(types.configMaps, "d", { data: { a: "1" } }));
-    const live = await cluster
-      .as("editor")
-      .patch(types.configMaps, ref, {
-        type: "json",
-        body: [{ op: "replace", path: "/metadata/managedFields", value: [{}] }],
-      });
+    const live = await cluster.as("editor").patch(types.configMaps, ref, {
+      type: "json",
+      body: [{ op: "replace", path: "/metadata/managedFields", value: [{}] }],
+    });
     expect(live.metadata.managedFields).toBeUndefined();
   });
 

@@ -72,8 +72,6 @@ export const notAcceptable = (message: string): KubeError => new KubeError(406, 
 export const tooLarge = (limit: number): KubeError =>
   new KubeError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${limit}`);
 
-export const notImplemented = (message: string): KubeError => new KubeError(501, "NotImplemented", message);
-
 /** A list that asks for a revision which is still to come (A21). */
 export const fromTheFuture = (asked: number, current: number): KubeError =>
   new KubeError(504, "Timeout", `Timeout: Too large resource version: ${asked}, current: ${current}`, {

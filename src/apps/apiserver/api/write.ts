@@ -87,12 +87,13 @@ async function createNamed(
   const strategy = strategyOf(kind);
   refuseUnknownFields(kind, object, options);
   kind.fillDefaults(object, undefined);
+  // Before anything is allocated: its own address would look taken to an object that is there already.
+  const bucket = bucketOf(kind.type);
+  if (context.store.get(bucket, keyOf(ref)) !== undefined) throw alreadyExists(kind.type, ref.name);
   strategy.prepareCreate?.(context, object);
   refuseInvalid(kind, object, undefined);
   const managers = options.managers ?? trackedManagers(context, kind, undefined, object, options);
   setManagers(object, managers);
-  const bucket = bucketOf(kind.type);
-  if (context.store.get(bucket, keyOf(ref)) !== undefined) throw alreadyExists(kind.type, ref.name);
   if (options.dryRun) return { object, isCreated: true };
   const stored = context.store.put(bucket, keyOf(ref), { ...object, apiVersion: storedApiVersion(kind) });
   await context.store.durable();
