@@ -96,9 +96,20 @@ const checkSchema = (root: Schema, path: string): Cause[] => {
     if (typeof schema.additionalProperties === "object")
       visit(schema.additionalProperties, `${at}.additionalProperties`);
   };
-  visit(root, path);
+  visit(withImplied(root), path);
   return causes;
 };
+
+/** Every object has these, whether its schema says so or not; rules may name them. */
+const withImplied = (root: Schema): Schema => ({
+  ...root,
+  properties: {
+    apiVersion: { type: "string" },
+    kind: { type: "string" },
+    metadata: { type: "object" },
+    ...root.properties,
+  },
+});
 
 const checkOneSchema = (schema: Schema, at: string): Cause[] => {
   const causes: Cause[] = [];
@@ -129,7 +140,7 @@ const checkOneSchema = (schema: Schema, at: string): Cause[] => {
     ] as const;
     for (const [field, source] of sources) {
       if (source === undefined) continue;
-      const compiled = compileRule(source);
+      const compiled = compileRule(source, schema);
       if ("problem" in compiled)
         causes.push(invalid(`${place}.${field}`, source, `compilation failed: ${compiled.problem}`));
     }

@@ -92,7 +92,7 @@ class Components {
   }
 
   /** A named type becomes a reference, with what belongs to the field beside it. */
-  #write(schema: Schema): unknown {
+  #write(schema: Schema, isField = false): unknown {
     const type = schema["x-tombolo-type"];
     if (type === undefined) return this.#body(schema);
     const name = this.#nameOf(type, schema);
@@ -101,6 +101,7 @@ class Components {
       this.schemas[name] = this.#body(schema);
     }
     const reference = { $ref: `#/components/schemas/${name}` };
+    if (!isField) return reference;
     const own = Object.fromEntries(
       Object.entries(schema).filter(
         ([key]) => key === "description" || key === "default" || key.startsWith("x-kubernetes-patch-"),
@@ -133,7 +134,7 @@ class Components {
     }
     if (properties !== undefined) {
       body["properties"] = Object.fromEntries(
-        Object.entries(properties).map(([name, property]) => [name, this.#write(property)]),
+        Object.entries(properties).map(([name, property]) => [name, this.#write(property, true)]),
       );
     }
     if (items !== undefined) body["items"] = this.#write(items);
