@@ -30,6 +30,8 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
+  // ES modules first: dynamic imports of a CommonJS build would have no named exports.
+  mainFields: ["module", "main"],
   sourcemap: "linked",
   external: ["koffi", "@lydell/node-pty"],
   // CommonJS packages inside an ES module bundle still ask for `require`.

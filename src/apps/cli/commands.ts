@@ -4,6 +4,18 @@ import { check } from "./commands/check.ts";
 import { expose } from "./commands/expose.ts";
 import { install, uninstall } from "./commands/install.ts";
 import { link, unlink } from "./commands/link.ts";
+import { down, status, up } from "./commands/sandbox.ts";
 import { version } from "./commands/version.ts";
 
-export const commands: readonly Command[] = [install, uninstall, expose, link, unlink, check, version];
+export const commands: readonly Command[] = [
+  up,
+  down,
+  status,
+  install,
+  uninstall,
+  expose,
+  link,
+  unlink,
+  check,
+  version,
+];
