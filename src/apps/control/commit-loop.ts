@@ -23,6 +23,11 @@ export class CommitLoop {
     this.commit();
   }
 
+  /** The model stays as it is from now on. */
+  stop(): void {
+    this.isStarted = false;
+  }
+
   /** Something was staged. */
   schedule(): void {
     if (!this.isStarted) return;
@@ -33,7 +38,7 @@ export class CommitLoop {
   }
 
   private fire(): void {
-    if (this.firstAt === undefined) return;
+    if (this.firstAt === undefined || !this.isStarted) return;
     const now = this.clock.now();
     const dueAt = Math.min(this.lastAt + quietMs, this.firstAt + maxMs);
     if (now < dueAt) {

@@ -24,6 +24,7 @@ import type { ControlSettings, Self } from "./settings.ts";
 import { CaKeeper } from "./trust/ca-keeper.ts";
 import { Callers } from "./trust/callers.ts";
 import { Peering } from "./peering/peering.ts";
+import { recallExports } from "./peering/remembered-exports.ts";
 import { PeerTrust } from "./trust/peer-trust.ts";
 import { keepOwnCertificate } from "./trust/own-certificate.ts";
 import type { OwnCertificate } from "./trust/own-certificate.ts";
@@ -175,6 +176,8 @@ class Replica implements ControlPlane {
     this.pages.push(await serveDebug(listeners.debug, mesh.graph));
     await Promise.all([allSynced(this.inputs), this.ca.start(), this.certificate.first]);
     this.commits.start();
+    this.peering.restore(await recallExports(host, client, options.self.namespace, signal));
+    this.commit();
     this.peering.start(signal);
     this.controlPlanePort = await this.server.listen();
     // From here on peers are served, so that control planes that start together find each other.
@@ -200,6 +203,8 @@ class Replica implements ControlPlane {
 
   async stop(): Promise<void> {
     this.isReady = false;
+    // What closes now must not look to agents as if it were gone from the mesh.
+    this.commits.stop();
     this.stopping.abort(new Error("the control plane stops"));
     await Promise.all([this.leadership?.ended, this.server.stop(this.options.streamGraceMs ?? streamGraceMsDefault)]);
     this.certificate.close();

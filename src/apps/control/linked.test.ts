@@ -17,6 +17,7 @@ import { MemoryKubeClient } from "../../io/kube/memory-client.ts";
 import { DeltaClient } from "../../io/xds/delta-client.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
+import { unpacked } from "./peering/remembered-exports.ts";
 import { parseSettings } from "./settings.ts";
 
 const silent = () => undefined;
@@ -167,6 +168,31 @@ test("when the peer's control plane dies, what is known of it stays; unlinking d
   await one.client.delete(meshKinds.gateways, { name: "istio-remote-peer-two", namespace: "istio-gateways" });
   await eventually(() => workloadEntries(one).length === 0, "the entry to go");
 });
+
+test("a control plane that restarts while its peer is away still knows the peer's services", async () => {
+  const [one, two] = [await startCluster("one"), await startCluster("two")];
+  await two.client.update(builtin.services, service({ [label.serviceScope]: "global" }));
+  await link(one, two);
+  await eventually(() => workloadEntries(one).length === 1, "a workload entry");
+  const memory = () => one.client.all(builtin.configMaps).find(({ metadata }) => metadata.name === "tombolo-peer-two");
+  const remembered = () => unpacked(memory()?.binaryData?.["exports.gz"] ?? "", "two").map(({ name }) => name);
+  await eventually(() => remembered().includes("web"), "the memory");
+  const { controlPlane } = two.control.ports;
+  await Promise.all([one.control.stop(), two.control.stop()]);
+  clusters = [];
+  one.client.calls.length = 0;
+  one.control = await startReplica("one", one.client);
+  clusters = [one];
+  await eventually(() => one.control.isLeader, "the restarted replica to lead");
+  await one.control.written();
+  expect(one.client.calls.filter(({ verb, kind }) => verb === "delete" && kind !== "Lease")).toEqual([]);
+  expect(workloadEntries(one)).toEqual(["autogen.two.shop.web"]);
+  // Meanwhile the service was withdrawn: once the peer is back, its word counts.
+  await two.client.update(builtin.services, service());
+  two.control = await startReplica("two", two.client, controlPlane);
+  clusters.push(two);
+  await eventually(() => workloadEntries(one).length === 0, "the entry to go");
+}, 60_000);
 
 /** Answers TokenReviews: a token is `<namespace>/<service account>@<node>`. */
 function reviewTokens({ client }: Cluster): void {

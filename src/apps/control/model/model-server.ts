@@ -70,13 +70,23 @@ export class ModelServer {
   }
 
   /** Resolves with the port. */
-  listen(): Promise<number> {
-    const { address, port, credentials } = this.options;
-    const target = `${address.includes(":") ? `[${address}]` : address}:${port}`;
+  async listen(): Promise<number> {
+    const { address, port } = this.options;
+    try {
+      return await this.bind(address, port);
+    } catch (error) {
+      // A machine without IPv6 has no address that stands for both families.
+      if (address !== "::") throw error;
+      return this.bind("0.0.0.0", port);
+    }
+  }
+
+  private bind(address: string, port: number): Promise<number> {
+    const host = address.includes(":") ? `[${address}]` : address;
     return new Promise((resolve, reject) => {
-      this.server.bindAsync(target, credentials, (error, bound) => {
+      this.server.bindAsync(`${host}:${port}`, this.options.credentials, (error, bound) => {
         if (error !== null) return reject(error);
-        this.bound = target.replace(/:\d+$/, `:${bound}`);
+        this.bound = `${host}:${bound}`;
         resolve(bound);
       });
     });

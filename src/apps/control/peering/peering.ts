@@ -43,6 +43,8 @@ export class Peering {
   private readonly statesByPeer = new Map<string, PeerState>();
   /** Cluster → network, per open stream of a peer that reads our exports. */
   private readonly subscribers = new Map<StreamPeer, { readonly cluster: string; readonly network: string }>();
+  /** Cluster → names of exports that are known from an earlier life only. */
+  private readonly remembered = new Map<string, Set<string>>();
   private settled: () => void = () => undefined;
 
   constructor(host: Host, options: PeeringOptions) {
@@ -62,6 +64,20 @@ export class Peering {
         removePeer: (peer) => this.removePeer(peer),
       },
     });
+  }
+
+  /** What is known of linked peers from an earlier life; it counts until the peer itself has spoken. */
+  restore(rowsByCluster: ReadonlyMap<string, readonly Export[]>): void {
+    for (const cluster of this.clusters()) {
+      const rows = rowsByCluster.get(cluster) ?? [];
+      for (const row of rows) this.options.mesh.sources.peerExports.set(exportName(row), row);
+      if (rows.length > 0) this.remembered.set(cluster, new Set(rows.map(exportName)));
+    }
+  }
+
+  /** Of linked peers. */
+  clusters(): readonly string[] {
+    return [...new Set([...this.options.mesh.peers.rows.values()].map(({ cluster }) => cluster))];
   }
 
   /** After the first commit: serves exports and dials peers. */
@@ -135,6 +151,7 @@ export class Peering {
     const name = exportName(row);
     const names = this.namesByPeer.get(peer) ?? new Set();
     this.namesByPeer.set(peer, names.add(name));
+    this.remembered.get(row.cluster)?.delete(name);
     this.options.mesh.sources.peerExports.set(name, row);
     this.options.schedule();
   }
@@ -149,9 +166,16 @@ export class Peering {
     const before = this.statesByPeer.get(peer);
     this.statesByPeer.set(peer, state);
     if (before !== undefined && before.cluster !== state.cluster) this.writeState(before.cluster);
+    // A live peer has said all that it exports: what is only remembered is gone.
+    if (state.phase === "live") this.forget(state.cluster);
     this.writeState(state.cluster);
     this.stateChanged(peer);
     this.settled();
+  }
+
+  private forget(cluster: string): void {
+    for (const name of this.remembered.get(cluster) ?? []) this.options.mesh.sources.peerExports.delete(name);
+    this.remembered.delete(cluster);
   }
 
   private removePeer(peer: string): void {
@@ -159,7 +183,10 @@ export class Peering {
     this.namesByPeer.delete(peer);
     const state = this.statesByPeer.get(peer);
     this.statesByPeer.delete(peer);
-    if (state !== undefined) this.writeState(state.cluster);
+    if (state !== undefined) {
+      this.forget(state.cluster);
+      this.writeState(state.cluster);
+    }
     this.options.schedule();
     this.settled();
   }

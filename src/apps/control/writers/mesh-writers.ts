@@ -1,6 +1,7 @@
 /** All writing of the control plane, put together: which writer hears of which change. Runs while this process leads. */
 import type { KubeObject, ResourceType } from "../../../core/api/kube.ts";
 import { meshKinds } from "../../../core/api/mesh-kinds.ts";
+import { sortedRows } from "../../../core/graph/order.ts";
 import type { Mesh } from "../../../core/mesh/mesh.ts";
 import type { Host } from "../../../io/host/host.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
@@ -9,6 +10,7 @@ import { gatewayController } from "../gateways/controller.ts";
 import type { Inputs } from "../inputs.ts";
 import type { ControlSettings, Self } from "../settings.ts";
 import { combined } from "../peering/peering.ts";
+import { exportMemory } from "../peering/remembered-exports.ts";
 import type { Peering } from "../peering/peering.ts";
 import type { CaKeeper } from "../trust/ca-keeper.ts";
 import { eventRefreshMs, eventWriter } from "./events.ts";
@@ -49,6 +51,7 @@ export class MeshWriters {
       gateways(context),
       gatewayClasses(context),
       rootCerts(context),
+      peerMemory(context),
       this.events,
     ];
   }
@@ -172,6 +175,24 @@ function rootCerts({ host, client, inputs, ca, failed }: WriterContext): Reconci
   });
   ca.onChange(() => writer.touchAll());
   return writer;
+}
+
+function peerMemory({ host, client, mesh, self, peering, failed }: WriterContext): Reconciler {
+  const { peerExports } = mesh.sources;
+  const memory = exportMemory(host, client, {
+    namespace: self.namespace,
+    clusters: () => peering.clusters(),
+    rowsOf: (cluster) => sortedRows(peerExports).flatMap(([, row]) => (row.cluster === cluster ? [row] : [])),
+    failed,
+  });
+  const touch = (clusters: Iterable<string | undefined>): void => {
+    for (const cluster of new Set(clusters)) if (cluster !== undefined) memory.touch(cluster);
+  };
+  mesh.graph.watch(peerExports, (changes) => touch(changes.map(({ before, after }) => (after ?? before)?.cluster)));
+  mesh.graph.watch(mesh.peers, (changes) =>
+    touch(changes.flatMap(({ before, after }) => [before?.cluster, after?.cluster])),
+  );
+  return memory;
 }
 
 function events({ host, client, inputs, mesh, self, failed }: WriterContext): Reconciler {

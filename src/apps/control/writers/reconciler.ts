@@ -11,6 +11,8 @@ export interface ReconcilerOptions {
   readonly keys: () => Iterable<string>;
   /** Must be idempotent: it is called again whenever anything about the key moves, and after failures. */
   readonly reconcile: (key: string, signal: AbortSignal) => Promise<void>;
+  /** Keys worked on at the same time. */
+  readonly concurrency?: number;
   readonly failed?: (writer: string) => void;
 }
 
@@ -41,8 +43,9 @@ export class Reconciler {
 
   /** Until the signal aborts and what had begun has settled. */
   async run(signal: AbortSignal): Promise<void> {
-    const { name, reconcile, failed } = this.options;
-    const queue = new WorkQueue(this.host, { name, signal, failed: () => failed?.(name) }, reconcile);
+    const { name, reconcile, concurrency, failed } = this.options;
+    const options = { name, signal, failed: () => failed?.(name), ...(concurrency !== undefined && { concurrency }) };
+    const queue = new WorkQueue(this.host, options, reconcile);
     this.queue = queue;
     this.touchAll();
     await new Promise<void>((resolve) => {

@@ -4,6 +4,7 @@
  */
 import type { Host } from "../../../io/host/host.ts";
 import { backoffMs } from "../../../io/kube/backoff.ts";
+import { isReason } from "../../../io/kube/client.ts";
 
 export interface WorkQueueOptions {
   readonly name: string;
@@ -15,6 +16,9 @@ export interface WorkQueueOptions {
   readonly maxRetryMs?: number;
   readonly failed?: (key: string, error: unknown, failures: number) => void;
 }
+
+/** Somebody else wrote in between; the next attempt sees what. Nothing is wrong. */
+const isRace = (error: unknown): boolean => isReason(error, "Conflict") || isReason(error, "AlreadyExists");
 
 export class WorkQueue {
   private readonly host: Host;
@@ -98,8 +102,12 @@ export class WorkQueue {
     const cause = error instanceof Error ? error.message : String(error);
     const limits = { baseMs: this.options.baseRetryMs ?? 100, maxMs: this.options.maxRetryMs ?? 60_000 };
     const retryMs = backoffMs(this.host.random, failures, limits);
-    this.host.log.warn("writer.retry", { writer: this.options.name, key, cause, failures, retryMs });
-    this.options.failed?.(key, error, failures);
+    const fields = { writer: this.options.name, key, cause, failures, retryMs };
+    if (isRace(error)) this.host.log.debug("writer.race", fields);
+    else {
+      this.host.log.warn("writer.retry", fields);
+      this.options.failed?.(key, error, failures);
+    }
     if (this.waiting.has(key)) return;
     const cancel = this.host.clock.after(retryMs, () => {
       this.pauses.delete(key);
