@@ -45,7 +45,8 @@ export async function sendObject(
   { code, body, form }: { code: number; body: unknown; form: Form },
 ): Promise<void> {
   const isYaml = form.encoding === "yaml";
-  const text = isYaml ? stringify(body) : `${JSON.stringify(body)}\n`;
+  // The 1.1 rules of Go's readers take a bare time or a bare `y` for something else than text.
+  const text = isYaml ? stringify(body, { version: "1.1" }) : `${JSON.stringify(body)}\n`;
   await sendBytes(request, response, {
     code,
     bytes: Buffer.from(text),

@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnyObject } from "../../../core/api/kube.ts";
 import type { Patch } from "../../../io/kube/client.ts";
+import { KubeError, isReason } from "../../../io/kube/client.ts";
 import type { User } from "../api/context.ts";
 import { badRequest, methodNotAllowed, noSuchPath, unauthorized, unsupportedMediaType } from "../api/errors.ts";
-import { isFields } from "../api/json.ts";
 import type { Listed } from "../api/list.ts";
 import type { Verbs } from "../api/verbs.ts";
 import { listBody } from "../api/verbs.ts";
@@ -55,7 +55,9 @@ export class Handler {
     try {
       await this.#answer(request, response);
     } catch (error) {
-      await sendError(request, response, error);
+      this.#logFault(request, error);
+      // Whoever has gone away needs no answer.
+      await sendError(request, response, error).catch(() => response.destroy());
     }
     // What is left of a body that nobody wanted would stand before the next request on this connection.
     request.resume();
@@ -82,6 +84,14 @@ export class Handler {
       throw refusal(user, { ...question, namespace: path.namespace });
     }
     return { user, path };
+  }
+
+  /** What is refused is the client's matter; everything else is ours, and must be seen. */
+  #logFault(request: IncomingMessage, error: unknown): void {
+    if (error instanceof KubeError) return;
+    const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const path = (request.url ?? "").split("?")[0];
+    this.#parts.verbs.context.host.log.error("apiserver.request.failed", { method: request.method, path, cause });
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -137,7 +147,7 @@ export class Handler {
     try {
       stream = verbs.watch(path.kind, selection);
     } catch (error) {
-      if (isFields(error) && error["reason"] === "Expired") return sendErrorEvent(response, error);
+      if (isReason(error, "Expired")) return sendErrorEvent(response, error);
       throw error;
     }
     const nowMs = () => verbs.context.host.clock.now();
