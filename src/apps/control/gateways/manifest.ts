@@ -97,6 +97,8 @@ const deployment = (gateway: Gateway, settings: ControlSettings): Manifest => ({
         },
         spec: {
           serviceAccountName: gateway.metadata.name,
+          // So that the agent, which is not root, may read its token and write its state.
+          securityContext: { fsGroup: 1337 },
           terminationGracePeriodSeconds: graceSeconds,
           affinity: softAntiAffinity(gateway),
           containers: [container(gateway, settings)],
