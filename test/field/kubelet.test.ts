@@ -319,3 +319,36 @@ it("leads Services to pods of any node, to the caller itself, from outside, and 
   await Promise.all(servers.map((pod) => remove(pod, 1)));
   await Promise.all(servers.map(gone));
 });
+
+it("asks the node's mesh agent before a pod starts and tells it of the end, through the node's own /run", async () => {
+  const volumes = [{ name: "run", hostPath: { path: "/run/tombolo", type: "DirectoryOrCreate" } }];
+  const volumeMounts = [{ name: "run", mountPath: "/run/tombolo" }];
+  const agent = `exec ${process.execPath} -e '
+    require("http").createServer((q, s) => {
+      let body = "";
+      q.on("data", (part) => (body += part));
+      q.on("end", () => { console.log(q.method, q.url, body); s.end(JSON.stringify({ captured: true })); });
+    }).listen("/run/tombolo/cni.sock")'`;
+  const containers = [
+    shell(agent, { volumeMounts, readinessProbe: { exec: { command: ["test", "-S", "/run/tombolo/cni.sock"] } } }),
+  ];
+  const serving = await until(await makePod({ hostNetwork: true, hostPID: true, volumes, containers }), isReady);
+  expect((await exec(serving, ["hostname"])).stdout).toBe(`${plan.nodes[0]!.name}\n`);
+  const here = await until(await makePod({ containers: [shell("exec sleep 600")] }), isReady);
+  const elsewhere = await until(await makePod({ containers: [shell("exec sleep 600")] }, 1), isReady);
+  await Promise.all([remove(here, 0), remove(elsewhere, 0)]);
+  await Promise.all([gone(here), gone(elsewhere)]);
+  const options = { follow: false, previous: false, timestamps: false, signal: ending.signal };
+  const asked = (await textOf(await streams.logs(serving, "main", options))).trim().split("\n");
+  expect(asked).toHaveLength(2);
+  const netns = `/run/netns/tmb-${sandboxId}-kt-pod-`;
+  expect(asked[0]).toMatch(/^POST \/pods \{/);
+  expect(asked[0]).toContain(
+    `"uid":"${here.metadata.uid}","namespace":"default","name":"${here.metadata.name}","netns":"${netns}`,
+  );
+  expect(asked[1]).toBe(`DELETE /pods/${here.metadata.uid}`);
+  await remove(serving, 0);
+  await gone(serving);
+  const probe = await run("pgrep", ["-f", "listen\\(./run/tombolo/cni.sock"]);
+  expect(probe.stdout).toBe("");
+});

@@ -91,7 +91,7 @@ export async function startClusterProcess(
     await host.clock.sleep(pollMs, signal);
   }
   if (pid !== undefined) sendSignal(pid, "SIGTERM");
-  const said = (await readText(log))?.trim().split("\n").slice(-8).join("\n") ?? "";
+  const said = (await readText(log))?.trim().split("\n").slice(-2).join("\n") ?? "";
   const why = hasEnded ? "ended" : `was not ready within ${readyMsMax / 1000} s`;
   throw new MachineProblem(`The process of cluster ${cluster.name} ${why}; its log is ${log}:\n${said}`);
 }

@@ -26,6 +26,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`sandbox-cluster: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  // The sentence last, where whoever looks at the end of the log finds it.
+  if (error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
+  process.stderr.write(`sandbox-cluster: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);
 });

@@ -17,7 +17,6 @@ import type { Host } from "../../io/host/host.ts";
 import { environment } from "../../io/host/processes.ts";
 import { makeCertificates } from "./certificates.ts";
 import { kubeconfigPaths, withClusters, withoutClusters } from "./kubeconfig.ts";
-import { hookDirectory } from "./kubelet/mesh-hook.ts";
 import { clusterProcesses, endClusterProcesses, isApiReady, readyPid, startClusterProcess } from "./launch.ts";
 import { withLock } from "./lock.ts";
 import {
@@ -228,7 +227,6 @@ export async function down(
       await unmountBelow(clusterDirectory(home, name));
     }
     await removeSandboxNetwork(host, state.id);
-    await removeHooks(state.id);
     for (const path of state.kubeconfigs)
       await cleanKubeconfig(
         path,
@@ -240,13 +238,6 @@ export async function down(
   });
   if (listNow(home).length === 0) await removePath(home);
   return true;
-}
-
-/** Sockets of mesh agents that were killed before they could remove them. */
-async function removeHooks(sandboxId: string): Promise<void> {
-  for (const name of listNow(hookDirectory)) {
-    if (name.startsWith(`tmb-${sandboxId}-`)) await removePath(joinPath(hookDirectory, name));
-  }
 }
 
 /** Undefined when there is no sandbox. Needs no rights but those to read the state directory. */

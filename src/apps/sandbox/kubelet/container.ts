@@ -233,6 +233,8 @@ export class ContainerRunner {
         log.write(name, chunk);
         output.write(name, chunk);
       });
+      // It may have been paused until somebody listens; a listener alone does not undo that.
+      running[name]?.resume();
     }
   }
 

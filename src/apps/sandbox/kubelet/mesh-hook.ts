@@ -6,8 +6,8 @@ import { request } from "node:http";
 import type { Pod } from "../../../core/api/pod.ts";
 import { fileExists } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
+import { machinePath } from "../network/addresses.ts";
 
-export const hookDirectory = "/run/tombolo/cni";
 const waitMs = 5_000;
 const retryMs = 200;
 const bodyBytesMax = 64 * 1024;
@@ -35,7 +35,8 @@ export const hookPod = (pod: Pod, netns: string, ip: string): HookPod => ({
   annotations: pod.metadata.annotations ?? {},
 });
 
-const socketOf = (nodeNetns: string): string => `${hookDirectory}/${nodeNetns}.sock`;
+/** As the agent sees it: /run/tombolo/cni.sock, in the /run of its node. */
+const socketOf = (nodeNetns: string): string => machinePath(nodeNetns, "/run/tombolo/cni.sock");
 
 /** Undefined when all is well; else why the agent could not be asked. Takes five seconds at most. */
 export async function announcePod(

@@ -34,7 +34,7 @@ export interface Running {
 
 // PID 1 of a pod: names the host, says so, then only waits, so that orphans are buried.
 const pauseScript =
-  'echo "$1" > /proc/sys/kernel/hostname; echo ready; exec >&-; while :; do sleep 2147483647 & wait; done';
+  'echo "$1" > /proc/sys/kernel/hostname; echo ready; exec >&- 2>&-; while :; do sleep 2147483647 & wait; done';
 
 export async function startPause(options: {
   readonly netns: string;
@@ -67,7 +67,8 @@ export async function startPause(options: {
       ...(options.hostPid ? {} : { pid: ofChild("pid_for_children") }),
     },
     end: async () => {
-      sendSignal(pid, "SIGKILL");
+      // The whole group: without a pid namespace of its own, its sleeping child would outlive it.
+      sendSignal(-pid, "SIGKILL");
       await exit;
     },
   };

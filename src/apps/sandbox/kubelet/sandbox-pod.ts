@@ -8,7 +8,7 @@ import type { Host } from "../../../io/host/host.ts";
 import { nodePath } from "../../../io/host/processes.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import type { Images } from "../images/catalogue.ts";
-import { dnsServiceAddress, netnsPath } from "../network/addresses.ts";
+import { dnsServiceAddress, machinePath, netnsPath } from "../network/addresses.ts";
 import type { ClusterPlan, NodePlan } from "../network/addresses.ts";
 import { unmountBelow } from "../network/leftovers.ts";
 import { makePodNetwork, removePodNetwork } from "../network/links.ts";
@@ -56,7 +56,9 @@ export class SandboxPod {
     this.isHostNetwork = pod.spec.hostNetwork === true;
     this.place = { podIp, hostIp: means.node.address };
     const lookup = means.lookup(pod.metadata.namespace ?? "default");
-    this.volumes = new PodVolumes(host, means.client, joinPath(this.directory, "volumes"), lookup);
+    this.volumes = new PodVolumes(host, means.client, joinPath(this.directory, "volumes"), lookup, (path) =>
+      machinePath(means.node.netns, path),
+    );
     this.netns = means.node.netns;
   }
 

@@ -35,11 +35,20 @@ export class PodVolumes {
   private readonly client: KubeClient;
   private readonly directory: string;
   private readonly lookup: Lookup;
+  private readonly machinePath: (path: string) => string;
   private readonly tokens = new Map<string, Token>();
   private readonly written = new Map<string, VolumeFiles>();
   private writing: Promise<void> = Promise.resolve();
 
-  constructor(host: Host, client: KubeClient, directory: string, lookup: Lookup) {
+  /** `machinePath` says where a path of the node is on this machine. */
+  constructor(
+    host: Host,
+    client: KubeClient,
+    directory: string,
+    lookup: Lookup,
+    machinePath: (path: string) => string,
+  ) {
+    this.machinePath = machinePath;
     this.host = host;
     this.client = client;
     this.directory = directory;
@@ -52,7 +61,7 @@ export class PodVolumes {
       const path = joinPath(this.directory, volume.name);
       if (isMadeOfObjects(volume)) await this.write(pod, place, volume);
       else if (volume.hostPath === undefined) await makeDirectory(path, 0o777);
-      else await checkHostPath(volume.hostPath);
+      else await checkHostPath(this.machinePath(volume.hostPath.path), volume.hostPath.type);
     }
   }
 
@@ -84,7 +93,8 @@ export class PodVolumes {
       const volume = volumes.get(mount.name);
       if (volume === undefined)
         throw new Error(`container ${container.name} mounts volume "${mount.name}", which the pod has not`);
-      const base = volume.hostPath?.path ?? joinPath(this.directory, volume.name);
+      const base =
+        volume.hostPath === undefined ? joinPath(this.directory, volume.name) : this.machinePath(volume.hostPath.path);
       const source = mount.subPath !== undefined ? joinPath(base, mount.subPath) : base;
       const isFile = fileExists(source) && !isDirectory(source);
       const isReadOnly = mount.readOnly === true || isMadeOfObjects(volume);
@@ -147,7 +157,7 @@ function tokenStatus(answer: unknown): { token: string; expirationTimestamp: str
   return { token: String(status.token), expirationTimestamp: String(expires) };
 }
 
-async function checkHostPath({ path, type = "" }: NonNullable<Volume["hostPath"]>): Promise<void> {
+async function checkHostPath(path: string, type = ""): Promise<void> {
   if (type === "DirectoryOrCreate" || (type === "" && !fileExists(path))) await makeDirectory(path);
   else if (type === "FileOrCreate" && !fileExists(path)) await writeAtomically(path, "");
   else if (!fileExists(path)) throw new MissingReference(`hostPath ${path} does not exist on this machine`);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   clusterNameProblem,
   freePodAddress,
+  machinePath,
   isLoadBalancerAddress,
   planCluster,
   podLink,
@@ -49,6 +50,14 @@ describe("address plan", () => {
     expect(taken.size).toBe(253);
     expect(taken.has("10.11.1.254") && taken.has("10.11.1.2")).toBe(true);
     expect(taken.has("10.11.1.1") || taken.has("10.11.1.255")).toBe(false);
+  });
+
+  it("gives each node its own /run, but for the machine's network namespaces", () => {
+    expect(machinePath("tmb-ab12-c-node1", "/run/tombolo")).toBe("/run/tombolo/tmb-ab12-c-node1/tombolo");
+    expect(machinePath("n", "/var/run/x.sock")).toBe("/run/tombolo/n/x.sock");
+    expect(machinePath("n", "/var/run/netns")).toBe("/run/netns");
+    expect(machinePath("n", "/runner")).toBe("/runner");
+    expect(machinePath("n", "/etc")).toBe("/etc");
   });
 
   it("refuses cluster names that cannot be part of a host name", () => {

@@ -42,6 +42,19 @@ export const hostAddress = (underlay: string): string => `${underlay}.0.1`;
 export const underlayCidr = (underlay: string): string => `${underlay}.0.0/16`;
 /** All pods of a cluster. */
 export const clusterPodCidr = (index: number): string => `10.${10 + index}.0.0/16`;
+/** All nodes share one machine: what a pod sees of its node's /run is a directory of the node's own. */
+export const nodeRunDirectory = (nodeNetns: string): string => `/run/tombolo/${nodeNetns}`;
+
+/**
+ * Where a hostPath of a node is on this machine. Paths below /run are the node's own, but for the network namespaces,
+ * which are the machine's; everything else is the machine's, too.
+ */
+export function machinePath(nodeNetns: string, path: string): string {
+  const clean = path.replace(/^\/var\/run(?=\/|$)/, "/run");
+  if (!/^\/run(\/|$)/.test(clean) || /^\/run\/netns(\/|$)/.test(clean)) return clean;
+  return `${nodeRunDirectory(nodeNetns)}${clean.slice("/run".length)}`;
+}
+
 export const netnsPath = (name: string): string => `/run/netns/${name}`;
 
 export function planCluster(options: {

@@ -3,9 +3,9 @@
  * Used to clean up after a crash and to take everything down.
  */
 import type { Host } from "../../../io/host/host.ts";
-import { identityNow, listNow, readNow } from "../../../io/host/files.ts";
+import { identityNow, listNow, parentPath, readNow, removePath } from "../../../io/host/files.ts";
 import { ownPid, run, sendSignal } from "../../../io/host/processes.ts";
-import { bridgeName, netnsPath } from "./addresses.ts";
+import { bridgeName, netnsPath, nodeRunDirectory } from "./addresses.ts";
 import { netnsExists, removeNetns } from "./links.ts";
 
 /** Namespaces of one cluster, or of the whole sandbox. */
@@ -65,11 +65,20 @@ export async function killProcessesIn(host: Host, netns: readonly string[], sign
   }
 }
 
+/** What nodes had in their own /run: sockets and files of node programs. */
+async function removeNodeRuns(names: (name: string) => boolean): Promise<void> {
+  const parent = parentPath(nodeRunDirectory("x"));
+  for (const name of listNow(parent).filter(names)) await removePath(nodeRunDirectory(name));
+  if (listNow(parent).length === 0) await removePath(parent);
+}
+
 /** Removes namespaces and links of one cluster. Links of pods and nodes go with the namespaces that hold their other end. */
 export async function removeClusterNetwork(host: Host, sandboxId: string, cluster: string): Promise<void> {
   const netns = namespacesOf(sandboxId, cluster);
   await killProcessesIn(host, netns);
   for (const name of netns) await removeNetns(name);
+  const prefix = `tmb-${sandboxId}-${cluster}-node`;
+  await removeNodeRuns((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)));
 }
 
 /** The last step of `down`: whatever still carries the sandbox's id. */
@@ -77,6 +86,7 @@ export async function removeSandboxNetwork(host: Host, sandboxId: string): Promi
   const netns = namespacesOf(sandboxId);
   await killProcessesIn(host, netns);
   for (const name of netns) if (netnsExists(name)) await removeNetns(name);
+  await removeNodeRuns((name) => name.startsWith(`tmb-${sandboxId}-`));
   const bridge = bridgeName(sandboxId);
   for (const link of listNow("/sys/class/net")) {
     if (link.startsWith(`${bridge}-`)) await run("ip", ["link", "del", link]);
