@@ -7,6 +7,7 @@ import {
   label,
   meshConfigMap,
   port,
+  rootCertConfigMap,
   systemNamespace,
 } from "../../core/api/names.ts";
 import type { InstallSettings } from "./values.ts";
@@ -23,8 +24,6 @@ const rule = (group: string, resources: string[], verbs: string[], resourceNames
   verbs,
   ...(resourceNames === undefined ? {} : { resourceNames }),
 });
-const read = ["get", "list", "watch"];
-const write = ["create", "update", "patch", "delete"];
 
 export const namespace = (settings: InstallSettings): AnyObject => ({
   apiVersion: "v1",
@@ -35,32 +34,38 @@ export const namespace = (settings: InstallSettings): AnyObject => ({
   },
 });
 
+const follow = ["list", "watch"];
+const own = ["get", "list", "watch", "create", "patch", "delete"];
+
 /** What the control plane may do in the whole cluster. */
 const clusterRules: readonly Rule[] = [
-  rule("", ["namespaces", "nodes", "pods", "services"], read),
+  rule("", ["namespaces", "nodes", "pods"], follow),
+  rule("", ["services", "serviceaccounts"], own),
+  rule("", ["configmaps"], [...follow, "patch"], [rootCertConfigMap]),
   rule("", ["configmaps"], ["create"]),
-  rule("", ["configmaps"], ["get", "update", "patch"], ["istio-ca-root-cert"]),
   rule("", ["events"], ["create", "patch"]),
-  rule("", ["serviceaccounts", "services"], write),
-  rule("apps", ["deployments"], [...read, ...write]),
-  rule("discovery.k8s.io", ["endpointslices"], read),
-  rule("networking.istio.io", ["serviceentries", "workloadentries"], [...read, ...write]),
-  rule("networking.istio.io", ["serviceentries/status", "workloadentries/status"], ["update", "patch"]),
-  rule("security.istio.io", ["authorizationpolicies", "peerauthentications"], read),
-  rule("security.istio.io", ["authorizationpolicies/status", "peerauthentications/status"], ["update", "patch"]),
-  rule("admin.solo.io", ["segments"], read),
-  rule("admin.solo.io", ["segments/status"], ["update", "patch"]),
-  rule("gateway.networking.k8s.io", ["gateways", "gatewayclasses"], read),
-  rule("gateway.networking.k8s.io", ["gatewayclasses"], ["create", "update", "patch"]),
-  rule("gateway.networking.k8s.io", ["gateways/status", "gatewayclasses/status"], ["update", "patch"]),
+  rule("apps", ["deployments"], own),
+  rule("networking.istio.io", ["serviceentries", "workloadentries"], [...follow, "create", "update", "delete"]),
+  rule("networking.istio.io", ["serviceentries/status"], ["patch"]),
+  rule("security.istio.io", ["authorizationpolicies", "peerauthentications"], follow),
+  rule("security.istio.io", ["authorizationpolicies/status", "peerauthentications/status"], ["patch"]),
+  rule("admin.solo.io", ["segments"], follow),
+  rule("admin.solo.io", ["segments/status"], ["patch"]),
+  rule("gateway.networking.k8s.io", ["gateways"], follow),
+  rule("gateway.networking.k8s.io", ["gatewayclasses"], [...follow, "create"]),
+  rule("gateway.networking.k8s.io", ["gateways/status", "gatewayclasses/status"], ["patch"]),
+  // Owner references that block deletion need it on clusters that check them.
+  rule("gateway.networking.k8s.io", ["gateways/finalizers"], ["update"]),
   rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
 ];
 
-/** What it may do in istio-system only: its CA, its lease. */
+/** What it may do in istio-system only: its CA, its lease, what it remembers of peers. */
 const systemRules: readonly Rule[] = [
-  rule("", ["secrets"], [...read, "update", "patch"], [caSecret.pluggedIn, caSecret.selfSigned]),
+  rule("", ["secrets"], follow, [caSecret.pluggedIn, caSecret.selfSigned]),
   rule("", ["secrets"], ["create"]),
-  rule("coordination.k8s.io", ["leases"], ["get", "create", "update", "patch"]),
+  rule("", ["configmaps"], ["list", "create", "patch", "delete"]),
+  rule("coordination.k8s.io", ["leases"], ["create"]),
+  rule("coordination.k8s.io", ["leases"], ["get", "update"], [controlPlaneName]),
 ];
 
 const subject = { kind: "ServiceAccount", name: controlPlaneName, namespace: systemNamespace };
@@ -150,7 +155,6 @@ const container = (settings: InstallSettings): object => ({
     fieldEnv("POD_NAMESPACE", "metadata.namespace"),
     fieldEnv("POD_IP", "status.podIP"),
     fieldEnv("NODE_NAME", "spec.nodeName"),
-    { name: "LOG_LEVEL", value: settings.logLevel },
   ],
   ports: [
     { name: "tls-xds", containerPort: port.controlPlane },

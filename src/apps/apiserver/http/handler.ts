@@ -7,6 +7,7 @@ import type { User } from "../api/context.ts";
 import { badRequest, methodNotAllowed, noSuchPath, unauthorized, unsupportedMediaType } from "../api/errors.ts";
 import type { Listed } from "../api/list.ts";
 import type { Verbs } from "../api/verbs.ts";
+import { nameOfFieldSelector } from "../api/selectors.ts";
 import { listBody } from "../api/verbs.ts";
 import { authorize, refusal } from "../auth/rbac.ts";
 import type { Identities } from "../auth/reviews.ts";
@@ -75,7 +76,9 @@ export class Handler {
       throw noSuchPath();
     }
     const { group, plural } = path.kind.type;
-    const { name, subresource } = path;
+    const { subresource } = path;
+    // A list or watch of one object by its name is asked for that object, so that a rule for it alone suffices.
+    const name = path.name ?? nameOfFieldSelector(url.searchParams.get("fieldSelector") ?? undefined);
     const verb = rbacVerb(request.method ?? "GET", path, url.searchParams);
     // A namespace counts as being in itself, so that a Role in it may speak of it.
     const namespace = path.namespace ?? (group === "" && plural === "namespaces" ? name : undefined);
