@@ -114,17 +114,21 @@ export const setOf = (item: Field): Field =>
 
 /** A list whose items are told apart by `keys`; strategic merge patch goes by the first of them. */
 export const listMap = (keys: string, item: Field, strategy = "merge"): Field => {
-  const names = keys.split(" ");
-  const [mergeKey = keys] = names;
-  return new Field({
-    type: "array",
-    items: item.schema,
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": names,
+  const [mergeKey = keys] = keys.split(" ");
+  return keyedList(keys, item).with({
     "x-kubernetes-patch-merge-key": mergeKey,
     "x-kubernetes-patch-strategy": strategy,
   });
 };
+
+/** A list with keys for server-side apply only; strategic merge patch replaces it. */
+export const keyedList = (keys: string, item: Field): Field =>
+  new Field({
+    type: "array",
+    items: item.schema,
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": keys.split(" "),
+  });
 
 /** Atomic for server-side apply, merged by `key` by strategic merge patch: upstream has a few of these. */
 export const atomicListMergedBy = (key: string, item: Field): Field =>

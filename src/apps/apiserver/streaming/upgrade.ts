@@ -3,7 +3,7 @@
  * has authenticated the request and loaded the pod; errors before the 101 are answered here as a Status.
  */
 import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
+import { type Duplex, PassThrough, pipeline, type Readable } from "node:stream";
 import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
 import type { Pod } from "../../../core/api/pod.ts";
 import type { Clock } from "../../../io/host/host.ts";
@@ -65,12 +65,33 @@ const offered = (request: IncomingMessage, header: string): readonly string[] =>
     .filter((one) => one !== "");
 };
 
-const startSession = (target: StreamTarget, query: URLSearchParams, request: ExecRequest): Promise<Session> => {
+const startSession = async (target: StreamTarget, query: URLSearchParams, request: ExecRequest): Promise<Session> => {
   const container = containerOf(target.pod, query.get("container"));
-  const { nodeStreams, pod } = target;
-  return target.subresource === "attach"
+  const { nodeStreams, pod, subresource } = target;
+  const session = await (subresource === "attach"
     ? nodeStreams.attach(pod, container, request)
-    : nodeStreams.exec(pod, container, request);
+    : nodeStreams.exec(pod, container, request));
+  // Whoever waits for the exit comes later; a failure before that must not count as unheard.
+  session.exit.catch(() => undefined);
+  return {
+    stdin: session.stdin,
+    stdout: held(session.stdout),
+    stderr: held(session.stderr),
+    exit: session.exit,
+    resize: (columns, rows) => session.resize(columns, rows),
+    kill: () => session.kill(),
+  };
+};
+
+/**
+ * Reads the outputs from the first moment on. The client's streams come later, and what a short command wrote would be
+ * thrown away at its end when nobody had begun to read: child processes of Node do so.
+ */
+const held = (source: Readable | undefined): Readable | undefined => {
+  if (source === undefined) return undefined;
+  const buffer = new PassThrough();
+  pipeline(source, buffer, () => undefined);
+  return buffer;
 };
 
 const openWebSocket = (

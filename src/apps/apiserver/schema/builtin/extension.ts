@@ -6,6 +6,7 @@ import {
   each,
   int32,
   int64,
+  keyedList,
   list,
   listMap,
   object,
@@ -23,7 +24,7 @@ import {
   policyPrinter,
   webhookPrinter,
 } from "../../tables/access-printers.ts";
-import { conditions, labelSelector } from "./meta.ts";
+import { keyedConditions, labelSelector } from "./meta.ts";
 
 const serviceReference = struct("ServiceReference", "A service.", {
   ...each(text.required(), "name namespace"),
@@ -104,7 +105,7 @@ export const extensionsGroup: GroupDeclaration = {
             ...each(text, "kind plural listKind singular"),
             ...each(texts, "categories shortNames"),
           }),
-          conditions: listMap(
+          conditions: keyedList(
             "type",
             struct("CustomResourceDefinitionCondition", "One aspect of the state.", {
               ...each(text.required(), "status type"),
@@ -198,7 +199,7 @@ export const admissionGroup: GroupDeclaration = {
       fields: {
         spec: policySpec,
         status: struct("ValidatingAdmissionPolicyStatus", "What was observed.", {
-          conditions,
+          conditions: keyedConditions,
           observedGeneration: int64,
           typeChecking: struct("TypeChecking", "What the type check found.", {
             expressionWarnings: list(

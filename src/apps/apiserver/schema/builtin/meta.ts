@@ -1,5 +1,19 @@
 /** Types shared by all groups: object metadata, label selectors, conditions and references. */
-import { anyObject, bool, each, int64, list, listMap, setOf, struct, text, textMap, texts, time } from "../dsl.ts";
+import {
+  anyObject,
+  bool,
+  each,
+  int64,
+  keyedList,
+  list,
+  listMap,
+  setOf,
+  struct,
+  text,
+  textMap,
+  texts,
+  time,
+} from "../dsl.ts";
 
 const managedFieldsEntry = struct("ManagedFieldsEntry", "Who set which fields, and when.", {
   ...each(text, "apiVersion fieldsType manager operation subresource"),
@@ -51,6 +65,8 @@ export const condition = struct("Condition", "One aspect of the observed state."
 });
 
 export const conditions = listMap("type", condition);
+/** Of the kinds whose conditions strategic merge patch replaces as a whole. */
+export const keyedConditions = keyedList("type", condition);
 
 export const localObjectReference = struct("LocalObjectReference", "Names an object of the same namespace.", {
   name: text,

@@ -7,6 +7,7 @@ import {
   int32,
   int64,
   intOrString,
+  keyedList,
   list,
   listMap,
   portNumber,
@@ -84,7 +85,7 @@ export const containerPort = struct("ContainerPort", "A port on which the contai
 });
 
 export const resourceRequirements = struct("ResourceRequirements", "Resources that are asked for.", {
-  claims: listMap("name", struct("ResourceClaim", "A claim of the pod.", { name: text.required(), request: text })),
+  claims: keyedList("name", struct("ResourceClaim", "A claim of the pod.", { name: text.required(), request: text })),
   limits: quantities,
   requests: quantities,
 });

@@ -4,6 +4,7 @@ import {
   each,
   int32,
   int64,
+  keyedList,
   list,
   listMap,
   quantities,
@@ -170,7 +171,7 @@ const containerStatus = struct("ContainerStatus", "State of one container.", {
     "name",
     struct("ResourceStatus", "Health of a resource.", {
       name: text.required(),
-      resources: listMap(
+      resources: keyedList(
         "resourceID",
         struct("ResourceHealth", "Health of a device.", { resourceID: text.required(), health: text }),
       ),
