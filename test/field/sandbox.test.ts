@@ -139,7 +139,7 @@ it("answers names of Services in pods, and the API server by its own", async () 
   expect(version).toContain("+tombolo");
 });
 
-it("serves exec, logs and port-forward to kubectl", async () => {
+it("serves exec, logs and debug to kubectl", async () => {
   const failed = await kubectl("east", ["exec", "-i", "deploy/client", "--", "sh", "-c", "cat; exit 7"], "from stdin");
   expect([failed.code, failed.stdout]).toEqual([7, "from stdin"]);
   expect(await said("east", "logs", "deploy/client")).toBe("hello\n");

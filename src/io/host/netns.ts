@@ -19,9 +19,7 @@ interface Libc {
   setns(fd: number, kind: number): number;
   socket(domain: number, type: number, protocol: number): number;
   connect(fd: number, address: Buffer, length: number): number;
-  bind(fd: number, address: Buffer, length: number): number;
-  listen(fd: number, backlog: number): number;
-  setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number;
   errno(): number;
 }
 
@@ -29,7 +27,6 @@ const kinds = ["net", "uts", "ipc", "pid"] as const;
 const socketKind = { family: 2, stream: 1, nonBlocking: 0o4000, closeOnExec: 0o2000000 } as const;
 const errnoInProgress = 115;
 const solSocket = 1;
-const soReuseAddress = 2;
 
 let loaded: Libc | undefined;
 
@@ -46,9 +43,7 @@ function libc(): Libc {
     setns: library.func("int setns(int fd, int nstype)"),
     socket: library.func("int socket(int domain, int type, int protocol)"),
     connect: library.func("int connect(int fd, const void *address, uint32_t length)"),
-    bind: library.func("int bind(int fd, const void *address, uint32_t length)"),
-    listen: library.func("int listen(int fd, int backlog)"),
-    setsockopt: library.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)"),
+    getsockopt: library.func("int getsockopt(int fd, int level, int name, void *value, void *length)"),
     errno: () => koffi.errno(),
   };
   return loaded;
@@ -151,40 +146,16 @@ async function finishConnect(fd: number, where: string, timeoutMs: number): Prom
   }
 }
 
-let getsockopt: ((fd: number, level: number, name: number, value: Buffer, length: Buffer) => number) | undefined;
-
 function connectState(fd: number): "connected" | "connecting" | number {
-  getsockopt ??= (
-    createRequire(import.meta.url)("koffi") as {
-      load(name: string): { func(signature: string): (...args: unknown[]) => number };
-    }
-  )
-    .load("libc.so.6")
-    .func("int getsockopt(int fd, int level, int name, void *value, void *length)");
+  const calls = libc();
   const value = Buffer.alloc(4);
   const length = Buffer.from([4, 0, 0, 0]);
   const soError = 4;
-  getsockopt(fd, solSocket, soError, value, length);
+  calls.getsockopt(fd, solSocket, soError, value, length);
   const error = value.readInt32LE(0);
   if (error !== 0) return error;
   // First byte of TCP_INFO is the state; 2 is SYN_SENT.
   const info = Buffer.alloc(8);
-  getsockopt(fd, 6, 11, info, Buffer.from([8, 0, 0, 0]));
+  calls.getsockopt(fd, 6, 11, info, Buffer.from([8, 0, 0, 0]));
   return info.readUInt8(0) === 2 ? "connecting" : "connected";
-}
-
-/** A listening TCP socket made inside `netns`; hand it to `server.listen({ fd })`. */
-export function listenInside(netns: string, address: string, port: number): number {
-  const calls = libc();
-  return withNamespaces({ net: netns }, () => {
-    const fd = calls.socket(socketKind.family, socketKind.stream | socketKind.nonBlocking | socketKind.closeOnExec, 0);
-    if (fd < 0) throw new Error(`Cannot make a socket in ${netns} (errno ${calls.errno()}).`);
-    calls.setsockopt(fd, solSocket, soReuseAddress, Buffer.from([1, 0, 0, 0]), 4);
-    if (calls.bind(fd, ipv4SocketAddress(address, port), 16) !== 0 || calls.listen(fd, 511) !== 0) {
-      const errno = calls.errno();
-      closeSync(fd);
-      throw new Error(`Cannot listen on ${address}:${port} in ${netns} (errno ${errno}).`);
-    }
-    return fd;
-  });
 }

@@ -4,6 +4,7 @@
  */
 import type { ConfigMap, Secret } from "../../../core/api/kube.ts";
 import type { Pod } from "../../../core/api/pod.ts";
+import { joinPath, listNow, removePath } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
 import type { Informer } from "../../../io/kube/informer.ts";
 import { startEvents } from "../controllers/events.ts";
@@ -39,6 +40,7 @@ export class Kubelet {
     const kubelet = new Kubelet(host, means, events);
     await startNode(host, means.client, means.plan, means.node, signal);
     await Promise.all([informers.pods.synced, informers.configMaps.synced, informers.secrets.synced]);
+    await kubelet.removeOldDirectories([...informers.pods.objects.values()]);
     informers.pods.onChange((changes) => {
       if (signal.aborted) return;
       for (const { before, after } of changes) kubelet.take(before, after);
@@ -67,6 +69,15 @@ export class Kubelet {
   async stop(): Promise<void> {
     await Promise.all([...this.workers.values()].map((worker) => worker.abandon()));
     this.workers.clear();
+  }
+
+  /** Of pods that went while no kubelet ran, and roots of containers that ended with the last one. Logs and volumes stay. */
+  private async removeOldDirectories(pods: readonly Pod[]): Promise<void> {
+    const { directory } = this.means;
+    const known = new Set(pods.map(({ metadata }) => metadata.uid));
+    for (const uid of listNow(directory)) {
+      await removePath(known.has(uid) ? joinPath(directory, uid, "containers") : joinPath(directory, uid));
+    }
   }
 
   private take(before: Pod | undefined, after: Pod | undefined): void {

@@ -1,5 +1,5 @@
 /** Registers a node, and keeps saying that it is alive: a Lease every ten seconds, the Node's status every minute. */
-import { cpus, totalmem, release } from "node:os";
+import { arch, cpus, totalmem, release } from "node:os";
 import type { Lease, Node } from "../../../core/api/kube.ts";
 import { label } from "../../../core/api/names.ts";
 import { builtin } from "../../../core/api/resources.ts";
@@ -16,6 +16,9 @@ const statusEvery = 6;
 const retryMs = 1_000;
 const podsMax = 250;
 
+/** As Go names it. */
+const architecture = (): string => (arch() === "x64" ? "amd64" : arch());
+
 export function nodeObject(plan: ClusterPlan, node: NodePlan): Node {
   return {
     apiVersion: "v1",
@@ -25,7 +28,7 @@ export function nodeObject(plan: ClusterPlan, node: NodePlan): Node {
       labels: {
         "kubernetes.io/hostname": node.name,
         "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/arch": architecture(),
         "node.kubernetes.io/instance-type": "sandbox",
         [label.region]: plan.cluster,
         [label.zone]: `${plan.cluster}-${String.fromCodePoint(97 + ((node.index - 1) % 26))}`,
@@ -61,7 +64,7 @@ export function nodeStatus(node: NodePlan, nowText: string, before: Node["status
       condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
     ],
     nodeInfo: {
-      architecture: "amd64",
+      architecture: architecture(),
       bootID: "",
       containerRuntimeVersion: "tombolo://0.1.0",
       kernelVersion: release(),

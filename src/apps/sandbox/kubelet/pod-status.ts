@@ -13,8 +13,6 @@ export interface PodFacts {
   readonly initContainers: readonly ContainerStatus[];
   readonly containers: readonly ContainerStatus[];
   readonly ephemeralContainers: readonly ContainerStatus[];
-  /** The kubelet has decided that the pod is over; containers may still be ending. */
-  readonly failure?: { readonly reason: string; readonly message: string } | undefined;
 }
 
 const hasSucceeded = ({ state }: ContainerStatus): boolean => state.terminated?.exitCode === 0;
@@ -35,7 +33,6 @@ export function isInitialized(pod: Pod, initContainers: readonly ContainerStatus
 }
 
 export function phaseOf(pod: Pod, facts: PodFacts): NonNullable<PodStatus["phase"]> {
-  if (facts.failure !== undefined) return "Failed";
   const policy = pod.spec.restartPolicy ?? "Always";
   const { containers } = facts;
   const isInitFailed =
@@ -108,7 +105,6 @@ export function statusOf(pod: Pod, facts: PodFacts, before: PodStatus | undefine
   const others = (before?.conditions ?? []).filter(({ type }) => !ownTypes.has(type));
   return {
     phase,
-    ...facts.failure,
     conditions: [...own, ...others],
     hostIP: facts.hostIp,
     hostIPs: [{ ip: facts.hostIp }],

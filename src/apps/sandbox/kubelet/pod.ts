@@ -42,7 +42,6 @@ export class PodWorker {
   private readonly waiters = new Set<() => void>();
   private hasNetwork = false;
   private ending: Ending = "running";
-  private failure: PodFacts["failure"];
   private readonly onGone: () => void;
 
   constructor(host: Host, means: NodeMeans, events: EventRecorder, pod: Pod, podIp: string, onGone: () => void) {
@@ -82,7 +81,7 @@ export class PodWorker {
     this.ending = "gone";
     this.starting.abort(new Error("The kubelet is ending."));
     this.writer.stop();
-    this.killAll();
+    await Promise.all([...this.runners.values()].map((runner) => runner.stop(0)));
     await this.sandbox.release();
   }
 
@@ -242,20 +241,11 @@ export class PodWorker {
       initContainers: statuses("init", "sidecar"),
       containers: statuses("main"),
       ephemeralContainers: statuses("ephemeral"),
-      failure: this.failure,
     };
   }
 
   private killAll(): void {
     for (const { running } of this.runners.values()) running?.signal("SIGKILL");
-  }
-
-  /** Evicts the pod: its containers stop and its phase is Failed. */
-  async evict(reason: string, message: string): Promise<void> {
-    this.failure = { reason, message };
-    this.starting.abort(new Error(message));
-    await Promise.all(this.withRole("init", "main", "ephemeral").map((runner) => runner.stop(30_000)));
-    await this.settle();
   }
 
   private async end(graceMs: number, deleteObject: boolean): Promise<void> {
