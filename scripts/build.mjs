@@ -1,4 +1,5 @@
-// Bundles every program: src/apps/<app>/main.ts → dist/<name>.js, one shared set of chunks. Native packages stay outside.
+// Bundles every program: src/apps/<app>/main.ts → dist/<name>.js, one file each, so that a build never takes a part away
+// from a program that runs. Native packages stay outside.
 import { build } from "esbuild";
 import { existsSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -25,8 +26,6 @@ await build({
   entryPoints,
   outdir: "dist",
   bundle: true,
-  splitting: true,
-  chunkNames: "chunks/[name]-[hash]",
   format: "esm",
   platform: "node",
   target: "node20",

@@ -61,7 +61,8 @@ export async function runEnvoy(host: Host, options: EnvoyOptions, signal: AbortS
     const startedAt = host.clock.now();
     const child = start(options.binary, argumentsOf(options), { stdio: ["ignore", "ignore", "pipe"] });
     relay(host, child);
-    host.log.info("envoy.started", { pid: child.pid ?? 0 });
+    if (child.pid === undefined) host.log.error("envoy.missing", { binary: options.binary, hint: "set TOMBOLO_ENVOY" });
+    else host.log.info("envoy.started", { pid: child.pid });
     const stop = () => {
       child.kill("SIGTERM");
       host.clock.after(stopMsMax, () => child.kill("SIGKILL"));

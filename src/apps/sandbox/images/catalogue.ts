@@ -10,6 +10,8 @@ export interface Recipe {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDir: string;
+  /** Programs that the image has on its PATH under a name of its own, for a container's `command`: name → argv. */
+  readonly programs: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface BuiltIn {
@@ -42,24 +44,26 @@ const program = (name: string, says: string, ...repositories: string[]): BuiltIn
   }),
 });
 
-/** httpbin of Python listens on port 80, httpbin of Go on 8080 (or `$PORT`, `-port`). */
-const httpbin = (port: number, says: string, ...repositories: string[]): BuiltIn => ({
-  repositories,
-  says,
-  recipe: ({ node, dist }) => ({
-    entrypoint: [node, joinPath(dist, "httpbin.js")],
-    env: { PORT: String(port) },
-  }),
-});
+/** httpbin of Python listens on port 80 under gunicorn, httpbin of Go on 8080 (or `$PORT`, `-port`). */
+function httpbin(says: string, flavour: "go" | "python", ...repositories: string[]): BuiltIn {
+  const programName = flavour === "go" ? "go-httpbin" : "gunicorn";
+  return {
+    repositories,
+    says,
+    recipe: ({ node, dist }) => {
+      const argv = [node, joinPath(dist, "httpbin.js"), ...(flavour === "go" ? [] : ["--flavour=python"])];
+      return { entrypoint: argv, programs: { [programName]: argv } };
+    },
+  };
+}
 
 export const builtIns: readonly BuiltIn[] = [
   program("tombolod", "Tombolo's control plane", "tombolo/tombolod"),
   program("agent", "Tombolo's agent", "tombolo/agent"),
   program("ledger", "the sample app ledger", "tombolo/ledger"),
   program("tcp", "the sample app tcp", "tombolo/tcp"),
-  httpbin(8080, "the sample app httpbin", "tombolo/httpbin"),
-  httpbin(8080, "httpbin as go-httpbin is configured", "mccutchen/go-httpbin"),
-  httpbin(80, "httpbin on port 80", "kennethreitz/httpbin"),
+  httpbin("the sample app httpbin", "go", "tombolo/httpbin", "mccutchen/go-httpbin"),
+  httpbin("the sample app httpbin as the Python one", "python", "kennethreitz/httpbin"),
   {
     repositories: ["envoyproxy/envoy", "envoyproxy/envoy-distroless"],
     says: "this machine's Envoy",
@@ -113,7 +117,7 @@ export function recipeFor(image: string, user: readonly UserMapping[], programs:
   const builtIn = builtIns.find(({ repositories }) => repositories.includes(repository));
   const found = own === undefined ? builtIn?.recipe(programs) : { entrypoint: own.argv };
   if (found === undefined) return undefined;
-  return { entrypoint: [], command: [], env: {}, workingDir: "/", ...found };
+  return { entrypoint: [], command: [], env: {}, workingDir: "/", programs: {}, ...found };
 }
 
 export const unknownImageText = (image: string): string =>

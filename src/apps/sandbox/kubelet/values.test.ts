@@ -42,7 +42,7 @@ describe("the environment of a container", () => {
 });
 
 describe("the command of a container", () => {
-  const image = { entrypoint: ["run"], command: ["default"] };
+  const image = { entrypoint: ["run"], command: ["default"], programs: { "go-run": ["node", "run.js"] } };
   const of = (container: Partial<Container>) =>
     commandLine({ name: "c", image: "i", ...container }, image, new Map([["A", "1"]]));
 
@@ -51,6 +51,7 @@ describe("the command of a container", () => {
     expect(of({ args: ["$(A)"] })).toEqual(["run", "1"]);
     expect(of({ command: ["own"], args: ["x"] })).toEqual(["own", "x"]);
     expect(of({ command: ["own"] })).toEqual(["own"]);
+    expect(of({ command: ["/bin/go-run"], args: ["-x"] })).toEqual(["node", "run.js", "-x"]);
   });
 });
 

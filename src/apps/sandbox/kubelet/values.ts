@@ -1,4 +1,5 @@
 /** Values that a pod's spec refers to: fields of the pod, references between environment variables, formats. Pure. */
+import type { Recipe } from "../images/catalogue.ts";
 import type { ConfigMap, Secret } from "../../../core/api/kube.ts";
 import type { Container, EnvVar, Pod } from "../../../core/api/pod.ts";
 
@@ -142,12 +143,13 @@ const decoded = (value: string | undefined): string | undefined =>
 /** Entry point and arguments as Kubernetes combines image and spec. */
 export function commandLine(
   container: Container,
-  image: { readonly entrypoint: readonly string[]; readonly command: readonly string[] },
+  image: Pick<Recipe, "entrypoint" | "command" | "programs">,
   known: ReadonlyMap<string, string>,
 ): readonly string[] {
   const expand = (words: readonly string[]) => words.map((word) => expandReferences(word, known));
   if (container.command !== undefined && container.command.length > 0) {
-    return expand([...container.command, ...(container.args ?? [])]);
+    const [first = "", ...rest] = expand([...container.command, ...(container.args ?? [])]);
+    return [...(image.programs[first.split("/").at(-1) ?? ""] ?? [first]), ...rest];
   }
   const args = container.args !== undefined && container.args.length > 0 ? container.args : image.command;
   return [...image.entrypoint, ...expand(args)];
