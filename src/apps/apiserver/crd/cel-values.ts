@@ -22,7 +22,7 @@ const reserved = new Set(
   ]),
 );
 
-export const escapeField = (name: string): string => {
+const escapeField = (name: string): string => {
   if (reserved.has(name)) return `__${name}__`;
   return name
     .replaceAll("__", "__underscores__")

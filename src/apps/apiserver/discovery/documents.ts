@@ -106,7 +106,7 @@ const legacyResources = (kind: Kind): readonly unknown[] => {
   return [own, ...others];
 };
 
-export const versionOf = (registry: KindRegistry, group: string, version: string): Version | undefined =>
+const versionOf = (registry: KindRegistry, group: string, version: string): Version | undefined =>
   groupsOf(registry)
     .find((one) => one.group === group)
     ?.versions.find((one) => one.version === version);

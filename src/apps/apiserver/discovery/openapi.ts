@@ -6,7 +6,7 @@ import type { Kind, KindRegistry, Schema } from "../kind.ts";
 import { groupsOf, groupVersionOf, type Version } from "./resources.ts";
 
 /** `api/v1`, `apis/apps/v1`: how the index names a document. */
-export const documentPath = (group: string, version: string): string =>
+const documentPath = (group: string, version: string): string =>
   group === "" ? `api/${version}` : `apis/${groupVersionOf(group, version)}`;
 
 export const openApiDocuments = (registry: KindRegistry): ReadonlyMap<string, () => unknown> =>

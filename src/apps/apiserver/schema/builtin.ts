@@ -38,7 +38,7 @@ const groups: readonly GroupDeclaration[] = [
 export const builtinKinds = (): Kind[] =>
   groups.flatMap((group) => group.kinds.map((declaration) => kindOf(group, declaration)));
 
-export const schemaOf = (declaration: Declaration): Schema =>
+const schemaOf = (declaration: Declaration): Schema =>
   struct(declaration.kind, declaration.about, {
     apiVersion: text.about("Group and version of this object."),
     kind: text.about("Kind of this object."),

@@ -59,7 +59,6 @@ export const text = new Field({ type: "string" });
 export const bool = new Field({ type: "boolean" });
 export const int32 = new Field({ type: "integer", format: "int32" });
 export const int64 = new Field({ type: "integer", format: "int64" });
-export const double = new Field({ type: "number", format: "double" });
 /** RFC 3339 with whole seconds. */
 export const time = new Field({ type: "string", format: "date-time" });
 /** RFC 3339 with microseconds. */
@@ -74,7 +73,6 @@ export const quantity = new Field({
 });
 /** An object whose content is kept as it is. */
 export const anyObject = new Field({ type: "object", "x-kubernetes-preserve-unknown-fields": true });
-export const anyValue = new Field({ "x-kubernetes-preserve-unknown-fields": true });
 export const portNumber = int32.between(1, 65_535);
 
 const propertiesOf = (fields: Fields): Pick<Schema, "properties" | "required"> => {

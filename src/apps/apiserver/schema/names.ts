@@ -53,7 +53,7 @@ export const nameProblem = (name: string, form: NameForm): string | undefined =>
   }
 };
 
-export const qualifiedNameProblem = (name: string): string | undefined => {
+const qualifiedNameProblem = (name: string): string | undefined => {
   const parts = name.split("/");
   const [prefix, last] = parts.length === 2 ? [parts[0] ?? "", parts[1] ?? ""] : [undefined, name];
   if (parts.length > 2 || prefix === "") return "a valid label key must be [prefix/]name";
@@ -63,7 +63,7 @@ export const qualifiedNameProblem = (name: string): string | undefined => {
   return qualified.test(last) ? undefined : qualifiedDetail;
 };
 
-export const labelValueProblem = (value: string): string | undefined =>
+const labelValueProblem = (value: string): string | undefined =>
   value.length > 63 ? longDetail(63) : labelText.test(value) ? undefined : labelValueDetail;
 
 export const checkLabels = (labels: unknown, path: string): Cause[] => {

@@ -26,7 +26,7 @@ const wholeNumber = (query: URLSearchParams, name: string, lowest: number): numb
   throw new KubeError(422, "Invalid", `PodLogOptions "" is invalid: ${detail}`);
 };
 
-export const logOptionsOf = (query: URLSearchParams, nowMs: number, signal: AbortSignal): LogOptions => {
+const logOptionsOf = (query: URLSearchParams, nowMs: number, signal: AbortSignal): LogOptions => {
   const seconds = wholeNumber(query, "sinceSeconds", 1);
   const since = query.get("sinceTime");
   if (seconds !== undefined && since !== null) {

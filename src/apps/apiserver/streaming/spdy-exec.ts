@@ -13,7 +13,7 @@ const resizeBytesMax = 64 * 1024;
 
 /** Newest first. */
 export const spdyExecProtocols = ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io"] as const;
-export type SpdyExecProtocol = (typeof spdyExecProtocols)[number];
+type SpdyExecProtocol = (typeof spdyExecProtocols)[number];
 
 interface Options {
   readonly protocol: SpdyExecProtocol;

@@ -66,7 +66,7 @@ export const labelsText = (labels: unknown): string =>
       .join(","),
   );
 
-export const containersOf = (podSpec: unknown): readonly JsonObject[] => objectsAt(podSpec, "containers");
+const containersOf = (podSpec: unknown): readonly JsonObject[] => objectsAt(podSpec, "containers");
 
 /** Names and images of a template's containers, as two cells. */
 export const containerCells = (podSpec: unknown): readonly [string, string] => [

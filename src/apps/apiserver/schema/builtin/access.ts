@@ -1,5 +1,5 @@
 /** rbac.authorization.k8s.io/v1, authentication.k8s.io/v1 and authorization.k8s.io/v1. */
-import { bool, each, int64, list, mapOf, struct, text, texts, time } from "../dsl.ts";
+import { bool, each, list, mapOf, struct, text, texts } from "../dsl.ts";
 import type { Declaration, GroupDeclaration } from "../declaration.ts";
 import { checkRoleBinding, fillRoleBindingDefaults } from "../rules/access.ts";
 import { clusterRolePrinter, roleBindingPrinter, rolePrinter } from "../../tables/access-printers.ts";
@@ -81,22 +81,6 @@ const review = (kind: string, plural: string, about: string, fields: Declaration
 
 const extra = mapOf(texts);
 const userInfo = struct("UserInfo", "A user.", { ...each(text, "uid username"), extra, groups: texts });
-
-const tokenRequestSpec = struct("TokenRequestSpec", "What token is wanted.", {
-  audiences: texts,
-  boundObjectRef: struct("BoundObjectReference", "The token ends with this object.", {
-    ...each(text, "apiVersion kind name uid"),
-  }),
-  expirationSeconds: int64,
-});
-
-/** Served as the subresource `token` of service accounts only. */
-export const tokenRequest: Declaration = {
-  ...review("TokenRequest", "tokenrequests", "Asks for a token of a service account.", {
-    spec: tokenRequestSpec.required(),
-    status: struct("TokenRequestStatus", "The token.", { expirationTimestamp: time, token: text }),
-  }),
-};
 
 export const authenticationGroup: GroupDeclaration = {
   group: "authentication.k8s.io",

@@ -1,4 +1,4 @@
-/** apiextensions.k8s.io/v1, admissionregistration.k8s.io/v1 and autoscaling/v1 Scale. */
+/** apiextensions.k8s.io/v1 and admissionregistration.k8s.io/v1. */
 import {
   anyObject,
   bool,
@@ -249,15 +249,4 @@ export const admissionGroup: GroupDeclaration = {
       },
     },
   ],
-};
-
-/** Served as the subresource `scale` only. */
-export const scale: Declaration = {
-  kind: "Scale",
-  plural: "scales",
-  about: "How many replicas a workload has.",
-  fields: {
-    spec: struct("ScaleSpec", "Desired number.", { replicas: int32.atLeast(0) }),
-    status: struct("ScaleStatus", "Observed number.", { replicas: int32, selector: text }),
-  },
 };

@@ -55,7 +55,7 @@ export const labelSelector = struct("LabelSelector", "Selects objects by their l
   ),
 }).atomic();
 
-export const condition = struct("Condition", "One aspect of the observed state.", {
+const condition = struct("Condition", "One aspect of the observed state.", {
   type: text.required(),
   status: text.required().oneOf("True", "False", "Unknown"),
   reason: text.required(),

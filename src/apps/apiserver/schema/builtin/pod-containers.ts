@@ -76,7 +76,7 @@ const lifecycleHandler = struct("LifecycleHandler", "What to do at a moment of t
   sleep: struct("SleepAction", "Waits.", { seconds: int64.required() }),
 });
 
-export const containerPort = struct("ContainerPort", "A port on which the container listens.", {
+const containerPort = struct("ContainerPort", "A port on which the container listens.", {
   containerPort: portNumber.required(),
   hostIP: text,
   hostPort: int32.between(0, 65_535),

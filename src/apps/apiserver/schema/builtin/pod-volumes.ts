@@ -56,10 +56,8 @@ const projection = struct("VolumeProjection", "One source of a projected volume.
   }),
 });
 
-export const accessModes = list(text);
-
 export const volumeClaimSpec = struct("PersistentVolumeClaimSpec", "What storage is asked for.", {
-  accessModes,
+  accessModes: list(text),
   dataSource: typedLocalObjectReference,
   dataSourceRef: struct("TypedObjectReference", "Names an object of a given kind and namespace.", {
     ...each(text, "apiGroup namespace"),

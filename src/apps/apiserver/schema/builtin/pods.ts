@@ -31,7 +31,7 @@ const nodeSelectorTerm = struct("NodeSelectorTerm", "Requirements on a node; all
   ),
 }).atomic();
 
-export const nodeSelector = struct("NodeSelector", "Terms of which one must hold.", {
+const nodeSelector = struct("NodeSelector", "Terms of which one must hold.", {
   nodeSelectorTerms: list(nodeSelectorTerm).required(),
 }).atomic();
 
@@ -99,7 +99,7 @@ const podDnsConfig = struct("PodDNSConfig", "DNS settings of the pod.", {
 
 const namedItem = (name: string, about: string) => struct(name, about, { name: text.required() });
 
-export const podSpec = struct("PodSpec", "What runs in the pod.", {
+const podSpec = struct("PodSpec", "What runs in the pod.", {
   containers: listMap("name", container).required().about("Programs of the pod; at least one."),
   initContainers: listMap("name", container).about("Run one after the other before the containers start."),
   ephemeralContainers: listMap("name", ephemeralContainer),
@@ -201,7 +201,7 @@ const podCondition = struct("PodCondition", "One aspect of the pod's state.", {
 
 const address = (name: string) => struct(name, "An address.", { ip: text.required() });
 
-export const podStatus = struct("PodStatus", "What was observed of the pod.", {
+const podStatus = struct("PodStatus", "What was observed of the pod.", {
   phase: text.about("Pending, Running, Succeeded, Failed or Unknown."),
   conditions: listMap("type", podCondition),
   ...each(list(containerStatus), "containerStatuses initContainerStatuses ephemeralContainerStatuses"),

@@ -117,7 +117,7 @@ const checkContainer = (container: JsonObject, path: string, volumes: ReadonlySe
   const problem = name === "" ? undefined : nameProblem(name, "label");
   if (problem !== undefined) causes.push(invalid(`${path}.name`, name, problem));
   const image = textAt(container, "image");
-  if (image === "") causes.push(required(`${path}.image`));
+  if (image === "" && (container["image"] ?? "") === "") causes.push(required(`${path}.image`));
   else if (image !== image.trim())
     causes.push(invalid(`${path}.image`, image, "must not have leading or trailing whitespace"));
   objectsAt(container, "volumeMounts").forEach((mount, index) => {
