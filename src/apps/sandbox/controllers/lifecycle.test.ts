@@ -40,6 +40,9 @@ describe("a namespace", () => {
     await world.run();
     await world.kube.delete(kinds.namespaces, { name: "shop" });
     await world.settle();
+    // What kubectl deletes next by the same file is still there.
+    expect(world.pods("shop").some(isDeleting)).toBe(false);
+    await world.pass(2_000);
     const [first, second] = world.pods("shop");
     expect([first, second].every((pod) => pod !== undefined && isDeleting(pod))).toBe(true);
     await expect(world.kube.get(kinds.namespaces, { name: "shop" })).resolves.toBeDefined();

@@ -1,8 +1,9 @@
 /**
  * The life of namespaces: a default ServiceAccount and the root certificate while active; when terminating, all content
- * is deleted and then the finalizer dropped. Both happen at the very event that makes them possible.
+ * is deleted after a short grace and then the finalizer dropped, at the very event that makes it possible.
  */
 import type { KubeObject, ResourceType } from "../../../core/api/kube.ts";
+import { msOfIso } from "../../../io/host/iso-time.ts";
 import { isReason } from "../../../io/kube/client.ts";
 import { kinds, type FinalizedNamespace } from "./kinds.ts";
 import type { Cluster } from "./cluster.ts";
@@ -12,6 +13,11 @@ const rootCaName = "kube-root-ca.crt";
 const rootCaKey = "ca.crt";
 const accountName = "default";
 const finalizer = "kubernetes";
+/**
+ * So long after its deletion a namespace keeps its content: `kubectl delete -f` deletes a file's namespace first and then
+ * each object in it, which must still be there. The time of deletion has whole seconds.
+ */
+const graceMs = 2_000;
 
 export function startNamespaces(cluster: Cluster, rootCaPem: string): void {
   const { mirrors, graph } = cluster;
@@ -21,8 +27,11 @@ export function startNamespaces(cluster: Cluster, rootCaPem: string): void {
     reconcile: async (key) => {
       const namespace = mirrors.namespaces.get(key);
       if (namespace === undefined) return;
-      if (isDeleting(namespace)) await drain(cluster, namespace);
-      else await furnish(cluster, namespace, rootCaPem);
+      if (isDeleting(namespace)) {
+        const leftMs = graceLeftMs(cluster, namespace);
+        if (leftMs > 0) queue.addAfter(key, leftMs);
+        else await drain(cluster, namespace);
+      } else await furnish(cluster, namespace, rootCaPem);
     },
   });
   mirrors.namespaces.onChange(({ key }) => queue.add(key));
@@ -35,6 +44,11 @@ export function startNamespaces(cluster: Cluster, rootCaPem: string): void {
       (object.kind === "ConfigMap" && object.metadata.name === rootCaName);
     if (isFurniture || isDeleting(namespace)) queue.add(namespace.metadata.name);
   });
+}
+
+function graceLeftMs({ host }: Cluster, { metadata }: FinalizedNamespace): number {
+  const deletedAt = msOfIso(metadata.deletionTimestamp ?? "") ?? 0;
+  return deletedAt + graceMs - host.clock.now();
 }
 
 async function furnish({ mirrors }: Cluster, { metadata }: FinalizedNamespace, rootCaPem: string): Promise<void> {
