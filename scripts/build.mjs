@@ -17,9 +17,7 @@ const programs = {
   tcp: "src/apps/samples/tcp/main.ts",
 };
 
-const entryPoints = Object.fromEntries(
-  Object.entries(programs).filter(([, source]) => existsSync(join(root, source))),
-);
+const entryPoints = Object.fromEntries(Object.entries(programs).filter(([, source]) => existsSync(join(root, source))));
 rmSync(join(root, "dist"), { recursive: true, force: true });
 await build({
   absWorkingDir: root,
@@ -34,6 +32,8 @@ await build({
   sourcemap: "linked",
   external: ["koffi", "@lydell/node-pty"],
   // CommonJS packages inside an ES module bundle still ask for `require`.
-  banner: { js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);' },
+  banner: {
+    js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
+  },
   logLevel: "warning",
 });

@@ -121,7 +121,7 @@ function importsFirst(filesByName) {
     for (const dependency of file.dependency) visit(dependency);
     ordered.push(file);
   };
-  for (const name of [...filesByName.keys()].sort()) visit(name);
+  for (const name of [...filesByName.keys()].sort((a, b) => (a < b ? -1 : 1))) visit(name);
   return ordered;
 }
 

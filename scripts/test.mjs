@@ -26,5 +26,13 @@ phase("fast tests", bin("vitest"), ["run", "--project", "fast", "--passWithNoTes
 if (process.getuid?.() === 0) {
   phase("field tests", bin("vitest"), ["run", "--project", "field", "--passWithNoTests", ...filter]);
 } else {
-  phase("field tests (through sudo)", "sudo", ["--preserve-env=PATH", bin("vitest"), "run", "--project", "field", "--passWithNoTests", ...filter]);
+  phase("field tests (through sudo)", "sudo", [
+    "--preserve-env=PATH",
+    bin("vitest"),
+    "run",
+    "--project",
+    "field",
+    "--passWithNoTests",
+    ...filter,
+  ]);
 }

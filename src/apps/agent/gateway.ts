@@ -1,15 +1,14 @@
 /** The agent beside the Envoy of an east-west gateway: model stream in, listeners out. It holds no certificate. */
 import { controlPlaneName, port, systemNamespace } from "../../core/api/names.ts";
+import { gatewayResourceSet } from "../../core/envoy/resource-set.ts";
 import type { GatewayView } from "../../core/envoy/view.ts";
 import { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { AgentConfig } from "./config.ts";
-import { GatewaySource } from "./envoy/gateway-source.ts";
-import { encoder } from "./envoy/source.ts";
 import { serveHealth } from "./health.ts";
 import { modelClient } from "./model.ts";
-import { loadSchema, startProxy } from "./proxy.ts";
+import { startProxy } from "./proxy.ts";
 
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -23,11 +22,16 @@ export async function runGateway(host: Host, config: AgentConfig, around: Surrou
   const replica = new MeshReplica();
   const controlPlane = { host: `${controlPlaneName}.${systemNamespace}.svc.cluster.local`, port: port.controlPlane };
   const view: GatewayView = { cluster: config.cluster, network: config.network, replica, controlPlane };
-  const source = new GatewaySource(view, encoder(loadSchema(around.env, around.programPath)));
   const model = modelClient(host, config, replica);
   const folder = joinPath(config.stateDir, config.podName);
-  const proxy = await startProxy(host, { ...around, config, folder, source, signal: around.envoySignal });
-  replica.onChange((change) => source.replicaChanged(change, proxy.server));
+  const proxy = await startProxy(host, {
+    ...around,
+    config,
+    folder,
+    resources: gatewayResourceSet(() => view),
+    signal: around.envoySignal,
+  });
+  replica.onChange((change) => proxy.source.replicaChanged(change));
   const following = model.run(around.signal);
   const health = await serveHealth({
     address: "0.0.0.0",

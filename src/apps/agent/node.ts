@@ -4,6 +4,7 @@
  */
 import { port } from "../../core/api/names.ts";
 import { podListenerName } from "../../core/envoy/names.ts";
+import { nodeResourceSet } from "../../core/envoy/resource-set.ts";
 import type { LocalPod, NodeView } from "../../core/envoy/view.ts";
 import { podWorkloadUid } from "../../core/envoy/endpoints.ts";
 import type { Locality } from "../../core/mesh/model.ts";
@@ -21,12 +22,10 @@ import { NodeCertificates } from "./certificates.ts";
 import type { DeltaClient } from "../../io/xds/delta-client.ts";
 import type { AgentConfig } from "./config.ts";
 import { serveMeshDns } from "./dns.ts";
-import { NodeSource } from "./envoy/node-source.ts";
-import { encoder } from "./envoy/source.ts";
 import type { Surroundings } from "./gateway.ts";
 import { serveHealth } from "./health.ts";
 import { modelClient } from "./model.ts";
-import { loadSchema, type Proxy, startProxy } from "./proxy.ts";
+import { type Proxy, startProxy } from "./proxy.ts";
 
 /** A rollout waits for the capture of a node's pods, but one pod that cannot be captured does not stop it for ever. */
 const settleMsMax = 15_000;
@@ -59,19 +58,17 @@ class TrustDomains {
 interface Parts {
   readonly replica: MeshReplica;
   readonly certificates: NodeCertificates;
-  readonly source: NodeSource;
   readonly proxy: Proxy;
 }
 
 /** Every kind of change, and what Envoy must hear of it. */
-function connect(parts: Parts): void {
-  const { replica, certificates, source, proxy } = parts;
+function connect({ replica, certificates, proxy }: Parts): void {
   const domains = new TrustDomains();
   replica.onChange((change) => {
-    source.replicaChanged(change, proxy.server);
-    if (domains.grew(replica, change)) source.trustChanged(proxy.server);
+    proxy.source.replicaChanged(change);
+    if (domains.grew(replica, change)) proxy.source.refresh();
   });
-  certificates.store.onChange(({ identity }) => source.certificateChanged(identity, proxy.server));
+  certificates.store.onChange(() => proxy.source.refresh());
 }
 
 interface Model {
@@ -122,30 +119,29 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
   const { replica, view, podsByUid } = emptyModel(config);
   const certificates = new NodeCertificates(host, config, replica);
-  const source = new NodeSource(view, certificates, encoder(loadSchema(around.env, around.programPath)));
   const proxy = await startProxy(host, {
     env: around.env,
     programPath: around.programPath,
     signal: around.envoySignal,
     config,
-    source,
+    resources: nodeResourceSet(() => view, certificates),
     folder: joinPath(config.stateDir, "node"),
   });
-  connect({ replica, certificates, source, proxy });
+  connect({ replica, certificates, proxy });
 
   const pods = new NodePods(host, client, { node: config.node, signal });
   const changed = () => {
     certificates.want(new Set([...podsByUid.values()].map((pod) => pod.identity)));
-    source.podsChanged(proxy.server);
+    proxy.source.refresh();
   };
   const captor = captorOf(host, config, pods, client, { proxy, podsByUid, signal, changed });
   const model = modelClient(host, config, replica);
-  const following = [model.run(signal), certificates.followRoot(() => source.trustChanged(proxy.server), signal)];
+  const following = [model.run(signal), certificates.followRoot(() => proxy.source.refresh(), signal)];
   const announcements = await serveAnnouncements(joinPath(config.stateDir, "cni.sock"), pods);
   const dnsOptions = { ...config, port: port.dns, replica, podsByUid };
   const dns = config.captureDns ? await serveMeshDns(host, dnsOptions) : undefined;
   void pods.run(captor);
-  const health = await serveNodeHealth(host, { model, proxy, captor, source, view, signal });
+  const health = await serveNodeHealth(host, { model, proxy, captor, view, signal });
   await proxy.running;
   for (const server of [...health, announcements]) server.close();
   dns?.close();
@@ -157,12 +153,11 @@ interface NodeHealth {
   readonly model: DeltaClient;
   readonly proxy: Proxy;
   readonly captor: Captor;
-  readonly source: NodeSource;
   readonly view: NodeView;
   readonly signal: AbortSignal;
 }
 
-function serveNodeHealth(host: Host, { model, proxy, captor, source, view, signal }: NodeHealth) {
+function serveNodeHealth(host: Host, { model, proxy, captor, view, signal }: NodeHealth) {
   const settleBy = host.clock.now() + settleMsMax;
   const unknown = () =>
     [...view.podsByUid.values()].filter(
@@ -178,7 +173,11 @@ function serveNodeHealth(host: Host, { model, proxy, captor, source, view, signa
       return isWaiting ? "Some pods of the node are not captured yet." : undefined;
     },
     metrics: async () => {
-      const numbers = { pods: view.podsByUid.size, unknown: unknown().length, dials: source.dialCount };
+      const numbers = {
+        pods: view.podsByUid.size,
+        unknown: unknown().length,
+        dials: proxy.source.demandedClusters().length,
+      };
       return `${await proxy.admin.get("/stats/prometheus")}${ownMetrics(numbers)}`;
     },
   });

@@ -1,12 +1,10 @@
 /** One Envoy with its ADS server, bootstrap and admin: what the node's agent and a gateway's agent have in common. */
 import { rmSync } from "node:fs";
-import grpc from "@grpc/grpc-js";
 import { bootstrap } from "../../core/envoy/bootstrap.ts";
-import { envoyPushOrder } from "../../core/envoy/resource.ts";
+import type { ResourceSet } from "../../core/envoy/resource-set.ts";
 import { joinPath, makeDirectory, parentPath, writeAtomically } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
-import { DeltaServer } from "../../io/xds/delta-server.ts";
-import type { ResourceSource } from "../../io/xds/resource-source.ts";
+import { type EnvoySource, serveEnvoy } from "../../io/xds/envoy-source.ts";
 import { EnvoySchema } from "../../io/xds/schema.ts";
 import type { AgentConfig } from "./config.ts";
 import { EnvoyAdmin } from "./envoy/admin.ts";
@@ -17,7 +15,7 @@ const concurrency = 2;
 const socketPathMax = 107;
 
 export interface Proxy {
-  readonly server: DeltaServer;
+  readonly source: EnvoySource;
   readonly admin: EnvoyAdmin;
   /** Resolves when Envoy has ended after the signal. */
   readonly running: Promise<void>;
@@ -26,7 +24,7 @@ export interface Proxy {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The schema lies beside the programs in an image, and in a checkout's cache. */
-export function loadSchema(env: Environment, programPath: string): EnvoySchema {
+function loadSchema(env: Environment, programPath: string): EnvoySchema {
   const checkout = joinPath(parentPath(parentPath(programPath)), ".cache", "envoy.fds");
   return EnvoySchema.load(env["TOMBOLO_ENVOY_SCHEMA"] ?? checkout);
 }
@@ -42,36 +40,29 @@ export interface ProxyOptions {
   readonly config: AgentConfig;
   /** Folder of this Envoy's sockets and bootstrap. */
   readonly folder: string;
-  readonly source: ResourceSource;
+  readonly resources: ResourceSet;
   readonly env: Environment;
   readonly programPath: string;
   readonly signal: AbortSignal;
 }
 
 export async function startProxy(host: Host, options: ProxyOptions): Promise<Proxy> {
-  const { config, folder, source, signal } = options;
+  const { config, folder, resources, signal } = options;
   await makeDirectory(folder, 0o700);
   const xdsSocketPath = socketPath(folder, "xds.sock");
   const adminPath = socketPath(folder, "admin.sock");
-  const server = new DeltaServer(host, {
-    pushOrder: envoyPushOrder,
-    open: () => source,
+  const server = await serveEnvoy(host, loadSchema(options.env, options.programPath), {
+    socketPath: xdsSocketPath,
+    resources,
     rejected: ({ typeUrl, names, message }) =>
       host.log.warn("envoy.rejected", { type: typeUrl.split(".").at(-1), names: names.slice(0, 5).join(" "), message }),
-  });
-  const listener = new grpc.Server();
-  server.addTo(listener);
-  await new Promise<void>((resolve, reject) => {
-    const credentials = grpc.ServerCredentials.createInsecure();
-    listener.bindAsync(`unix:${xdsSocketPath}`, credentials, (error) => (error ? reject(error) : resolve()));
   });
   const bootstrapPath = joinPath(folder, "envoy.json");
   const nodeId = `${config.mode}~${config.podNamespace}/${config.podName}~${config.cluster}`;
   const json = bootstrap({ nodeId, cluster: config.cluster, xdsSocketPath, admin: adminPath });
   await writeAtomically(bootstrapPath, JSON.stringify(json), 0o600);
   const binary = findEnvoy(options.env, options.programPath);
-  const running = runEnvoy(host, { binary, bootstrapPath, concurrency, logLevel: "warning" }, signal).finally(() =>
-    listener.forceShutdown(),
-  );
-  return { server, admin: new EnvoyAdmin(adminPath), running };
+  const envoy = { binary, bootstrapPath, concurrency, logLevel: "warning" };
+  const running = runEnvoy(host, envoy, signal).finally(() => server.close());
+  return { source: server.source, admin: new EnvoyAdmin(adminPath), running };
 }
