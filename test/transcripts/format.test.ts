@@ -63,8 +63,8 @@ describe("a session", () => {
     const { PATH } = process.env;
     const told = transcript(
       [
-        "~~~sh\nexport A=1 B='x y'\n~~~",
-        '~~~sh\necho "$A $B <pod>"\n~~~\n~~~text\n1 x y <any>\n~~~',
+        "~~~sh\nexport A=1 B='x y'; cd /; f() { pwd; }\n~~~",
+        '~~~sh\necho "$A $B <pod>"; f\n~~~\n~~~text\n1 x y <any>\n/\n~~~',
         "~~~sh fails\necho no >&2; false; echo never\n~~~\n~~~text\nno\n~~~",
         "~~~sh within=10s\necho $((N = ${N:-0} + 1)); export N\n~~~\n~~~text\n3\n~~~",
         "~~~sh\necho other\n~~~\n~~~text\nthis\n~~~",

@@ -1,4 +1,4 @@
-/** Types a transcript into one shell session: exported variables and functions of one block are there in the next. */
+/** Types a transcript into one shell session: exported variables, functions and the folder go on from block to block. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ export class Session {
   #bindings: Bindings = new Map();
 
   constructor(env: NodeJS.ProcessEnv, { given }: Transcript) {
-    this.#env = env;
+    this.#env = { ...env, TMPDIR: this.#folder, TOMBOLO_REPOSITORY: repository };
     this.#given = given;
     writeFileSync(this.#kept, "");
   }
@@ -67,7 +67,7 @@ export class Session {
     // Stops at the first failure; what was exported is kept for the next block.
     const whole = [
       `. ${this.#kept}`,
-      `trap 'code=$?; { declare -xp; } > ${this.#kept}; exit $code' EXIT`,
+      `trap 'code=$?; { declare -xp; declare -f; printf "cd %q\\n" "$PWD"; } > ${this.#kept}; exit $code' EXIT`,
       "set -e -o pipefail",
       typed,
     ].join("\n");

@@ -101,8 +101,8 @@ export interface Wish {
   readonly clusters: readonly string[];
 }
 
-/** Two linked clusters with the samples; cluster1 has two nodes, so that there is another node to talk to. */
-export const linked: Wish = { flags: ["--nodes", "2", "--samples"], clusters: ["cluster1", "cluster2"] };
+/** Two linked clusters of two nodes, so that there is another node to talk to. Tests remove the namespaces they make. */
+export const linked: Wish = { flags: ["--nodes", "2"], clusters: ["cluster1", "cluster2"] };
 
 /** Called in beforeAll. After the first failed test of the file, what the clusters look like is printed. */
 export async function useSandbox(wish: Wish): Promise<Sandbox> {
