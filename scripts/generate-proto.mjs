@@ -1,6 +1,7 @@
 // Turns src/core/proto/*.proto into JavaScript with types under src/core/proto/gen (not .ts: generated enums cannot be
 // erased). Run `node scripts/generate-proto.mjs` after a change of a .proto file and commit what it writes; `--check`
-// writes nothing and fails when gen/ is not current.
+// writes nothing and fails when gen/ is not current. The generator weighs more than everything else we depend on, so npm
+// brings it when it is needed and not before.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,15 +10,16 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const sources = join(root, "src/core/proto");
-const bin = (name) => join(root, "node_modules/.bin", name);
+const tools = ["--package=@bufbuild/buf@1.75.0", "--package=@bufbuild/protoc-gen-es@2.10.2"];
 
 function generate(out) {
   const template = {
     version: "v2",
     clean: true,
-    plugins: [{ local: bin("protoc-gen-es"), out, opt: ["target=js+dts", "import_extension=js"] }],
+    plugins: [{ local: "protoc-gen-es", out, opt: ["target=js+dts", "import_extension=js"] }],
   };
-  execFileSync(bin("buf"), ["generate", "--template", JSON.stringify(template), sources], { stdio: "inherit" });
+  const generator = ["buf", "generate", "--template", JSON.stringify(template), sources];
+  execFileSync("npm", ["exec", "--yes", ...tools, "--", ...generator], { stdio: "inherit", cwd: root });
 }
 
 const contents = (folder) =>
