@@ -14,10 +14,12 @@ export const connectBackoff: JsonObject = { base_interval: "0.005s", max_interva
 /** How long a connection waits for its cluster to come from the agent. */
 const onDemandTimeout = "3s";
 
-/** A peer that went silent is noticed within about two seconds, whether or not there is data under way. */
-const silentPeerMs = 2000;
+/**
+ * An idle connection to a peer that went silent ends within about three seconds. With data under way it ends by the
+ * namespace's `net.ipv4.tcp_retries2`, which whoever captures a pod sets: TCP_USER_TIMEOUT would also end connections to
+ * apps that merely do not read for a while.
+ */
 export const tcpKeepalive: JsonObject = { keepalive_probes: 2, keepalive_time: 1, keepalive_interval: 1 };
-export const tcpUserTimeout: JsonObject = { level: 6, name: 18, int_value: silentPeerMs, state: "STATE_PREBIND" };
 const socketMark: JsonObject = { level: 1, name: 36, int_value: proxyMark, state: "STATE_PREBIND" };
 
 export const circuitBreakers: JsonObject = {
@@ -44,7 +46,7 @@ export const loadBalancing: JsonObject = { healthy_panic_threshold: { value: 0 }
 /** Sockets leave from the network namespace that the connection's filter state names, never captured again. */
 export const bindInNamespace: JsonObject = {
   source_address: { address: "0.0.0.0", port_value: 0 },
-  socket_options: [socketMark, tcpUserTimeout],
+  socket_options: [socketMark],
   local_address_selector: {
     name: "envoy.upstream.local_address_selector.filter_state_override",
     typed_config: extension("local_address_selectors.filter_state_override.v3.Config"),

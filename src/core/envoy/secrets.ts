@@ -5,7 +5,10 @@ import type { SecretSource } from "./view.ts";
 
 /** Undefined while there is no certificate for the identity, or no root of trust at all: listeners then wait closed. */
 export function secretOf(secrets: SecretSource, name: string): EnvoyResource | undefined {
-  if (name === trustSecretName) return trustSecret(secrets.bundlesByTrustDomain());
+  if (name === trustSecretName) {
+    const root = secrets.rootOfAllDomains?.();
+    return root === undefined ? trustSecret(secrets.bundlesByTrustDomain()) : rootSecret(root);
+  }
   const pair = secrets.certificateOf(name);
   if (!pair) return undefined;
   const certificate = {
@@ -14,6 +17,16 @@ export function secretOf(secrets: SecretSource, name: string): EnvoyResource | u
   };
   return { type: envoyType.secret, name, resource: { name, tls_certificate: certificate } };
 }
+
+/**
+ * Clusters that share a root but not a trust domain: a caller may come from a domain of which nothing was ever exported,
+ * so the domains cannot be listed. Who is dialled is still checked by name, and policies see whole identities.
+ */
+const rootSecret = (pem: string): EnvoyResource => ({
+  type: envoyType.secret,
+  name: trustSecretName,
+  resource: { name: trustSecretName, validation_context: { trusted_ca: { inline_string: pem } } },
+});
 
 /** No certificate authority can name an identity of another trust domain than its own. */
 function trustSecret(bundles: ReadonlyMap<string, string>): EnvoyResource | undefined {

@@ -1,6 +1,6 @@
 /** The Envoy clusters that every node has. */
 import { staticCluster } from "./names.ts";
-import { bindInNamespace, circuitBreakers } from "./parts.ts";
+import { bindInNamespace, circuitBreakers, internalUpstream } from "./parts.ts";
 import { envoyType, type EnvoyResource, type JsonObject } from "./resource.ts";
 
 const cluster = (name: string, fields: JsonObject): EnvoyResource => ({
@@ -11,8 +11,8 @@ const cluster = (name: string, fields: JsonObject): EnvoyResource => ({
 
 const empty = (name: string): JsonObject => ({ cluster_name: name, endpoints: [] });
 
-/** Nothing listens there, so the connection is refused, after a round through the event loop. */
-const refusingAddress = { socket_address: { address: "127.0.0.1", port_value: 1 } };
+/** An internal listener that never exists: connecting to it fails without a packet. */
+const refusingAddress = { envoy_internal_address: { server_listener_name: "nobody" } };
 
 export const nowhereCluster: EnvoyResource = cluster(staticCluster.nowhere, {
   type: "STATIC",
@@ -29,6 +29,7 @@ export const nodeClusters: readonly EnvoyResource[] = [
   }),
   cluster(staticCluster.denied, {
     type: "STATIC",
+    transport_socket: internalUpstream,
     load_assignment: {
       cluster_name: staticCluster.denied,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: refusingAddress } }] }],

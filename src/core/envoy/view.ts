@@ -54,4 +54,6 @@ export interface SecretSource {
   certificateOf(identity: string): KeyPair | undefined;
   /** Trust domain → PEM of its roots. */
   bundlesByTrustDomain(): ReadonlyMap<string, string>;
+  /** Set when the mesh does not tell trust domains apart: PEM of the one root that vouches for identities of any. */
+  rootOfAllDomains?(): string | undefined;
 }
