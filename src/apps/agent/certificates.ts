@@ -73,6 +73,10 @@ export class NodeCertificates implements SecretSource {
     return new Map([...domains].sort().map((domain) => [domain, this.#root]));
   }
 
+  rootOfAllDomains(): string | undefined {
+    return this.#config.skipTrustDomainCheck ? this.#root : undefined;
+  }
+
   /** Follows the mounted root until the signal aborts. */
   async followRoot(changed: () => void, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {

@@ -11,6 +11,8 @@ export interface AgentConfig {
   readonly cluster: string;
   readonly network: string;
   readonly trustDomain: string;
+  /** Identities of any trust domain are believed that the mesh's root vouches for. */
+  readonly skipTrustDomainCheck: boolean;
   /** host:port of the control plane. */
   readonly controlPlane: string;
   readonly captureDns: boolean;
@@ -47,6 +49,7 @@ export function readConfig(env: Environment): AgentConfig {
     cluster: need("CLUSTER"),
     network: env["NETWORK"] ?? "",
     trustDomain: env["TRUST_DOMAIN"] ?? defaultTrustDomain,
+    skipTrustDomainCheck: env["SKIP_VALIDATE_TRUST_DOMAIN"] === "true",
     controlPlane: need("CONTROL_PLANE"),
     captureDns: env["DNS_CAPTURE"] !== "false",
     logLevel: levels.find((level) => level === env["LOG_LEVEL"]) ?? "info",

@@ -65,6 +65,7 @@ const container = (settings: InstallSettings): object => ({
     { name: "CLUSTER", value: settings.cluster },
     { name: "NETWORK", value: settings.network },
     { name: "TRUST_DOMAIN", value: settings.trustDomain },
+    { name: "SKIP_VALIDATE_TRUST_DOMAIN", value: String(settings.skipTrustDomainCheck) },
     { name: "DNS_CAPTURE", value: String(settings.dnsCapture) },
     { name: "LOG_LEVEL", value: settings.logLevel },
   ],
