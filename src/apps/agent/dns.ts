@@ -4,16 +4,9 @@ import type { LocalPod } from "../../core/envoy/view.ts";
 import type { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { readNow } from "../../io/host/files.ts";
-import { Forwarder, type Upstream } from "../../io/dns/forwarder.ts";
+import { Forwarder, upstreamsOf } from "../../io/dns/forwarder.ts";
 import { answerMeshName } from "../../io/dns/mesh-names.ts";
 import { type DnsServer, serveDns } from "../../io/dns/server.ts";
-
-const dnsPort = 53;
-
-/** The agent's own resolvers: with the host's network and ClusterFirstWithHostNet these are the cluster's DNS. */
-export function resolversOf(text: string): readonly Upstream[] {
-  return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address = ""]) => ({ address, port: dnsPort }));
-}
 
 export interface MeshDnsOptions {
   readonly nodeIp: string;
@@ -32,7 +25,8 @@ export function serveMeshDns(host: Host, options: MeshDnsOptions): Promise<DnsSe
   return serveDns({
     address: options.nodeIp,
     port: options.port,
-    forwarder: new Forwarder(host, () => resolversOf(readNow("/etc/resolv.conf") ?? "")),
+    // The agent's own resolvers: with the host's network and ClusterFirstWithHostNet these are the cluster's DNS.
+    forwarder: new Forwarder(host, () => upstreamsOf(readNow("/etc/resolv.conf") ?? "")),
     answer: (question, source) =>
       answerMeshName(question, replica, { network, namespace: namespaceOf(source), clusterDomain }),
   });

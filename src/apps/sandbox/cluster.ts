@@ -16,8 +16,7 @@ import { startApiServer } from "../apiserver/server.ts";
 import type { ApiServer } from "../apiserver/server.ts";
 import type { ServedKinds } from "./controllers/object-graph.ts";
 import { startControllers } from "./controllers/start.ts";
-import { startDns } from "./dns/server.ts";
-import { Upstream, resolversOf } from "./dns/upstream.ts";
+import { machineResolvers, startDns } from "./dns/server.ts";
 import { Images } from "./images/catalogue.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import type { ClusterInformers } from "./kubelet/kubelet.ts";
@@ -100,12 +99,12 @@ export async function startCluster(
     const own = { ...means, node, directory: joinPath(directory, "pods", node.name) };
     kubelets.push(await Kubelet.start(host, own, informers, signal));
   }
-  const upstream = new Upstream(host, resolversOf((await readText("/etc/resolv.conf")) ?? ""));
+  const resolvers = machineResolvers((await readText("/etc/resolv.conf")) ?? "");
   const dnsAt = { address: hostAddress(plan.underlay), port: state.dnsPort };
   await Promise.all([
     controlled,
     startServiceProxy(host, plan, informers, signal),
-    startDns(host, informers, upstream, dnsAt, signal),
+    startDns(host, informers, resolvers, dnsAt, signal),
   ]);
   await writeAtomically(readyFile(home, state.name), `${ownPid()}\n`);
   host.log.info("cluster.ready", { cluster: state.name, url: server.url });

@@ -10,7 +10,7 @@ import { systemHost } from "../host/host.ts";
 import { virtualHost } from "../host/virtual-host.ts";
 import { Forwarder, framed, unframed } from "./forwarder.ts";
 import { answerMeshName, type NameClient } from "./mesh-names.ts";
-import { idOf, isTruncated, readQuery, writeAnswer } from "./message.ts";
+import { idOf, isTruncated, questionAbout, readQuery, writeAnswer } from "./message.ts";
 import { serveDns } from "./server.ts";
 
 const service = (hostname: string, addresses: string[], aliases: string[] = []): MeshService => ({
@@ -181,12 +181,38 @@ describe("the server", () => {
     // The resolver asks again over TCP when the datagram says that it is cut.
     expect(await resolverOf(server.port).resolve4("many.test")).toHaveLength(120);
     const question = { name: "many.test", type: "A" };
-    const query = { id: 7, question, askedName: "many.test", hasEdns: false, udpBytesMax: 512 };
+    const query = { id: 7, question, askedName: "many.test", wantsRecursion: true, hasEdns: false, udpBytesMax: 512 };
     const records = many.map((text) => ({ type: "A", name: "many.test", ttl: 5, data: text }) as const);
     const cut = writeAnswer(query, { code: "NOERROR", records }, 512) ?? new Uint8Array();
     expect(isTruncated(cut)).toBe(true);
     expect(cut.length).toBeLessThanOrEqual(512);
     server.close();
+  });
+
+  it("puts an alias before what the server behind says about its target", async () => {
+    const behind = await serveDns({
+      address: "127.0.0.1",
+      port: 0,
+      forwarder: forwarder(),
+      answer: ({ name }) => ({ code: "NOERROR", records: [{ type: "A", name, ttl: 5, data: "192.0.2.1" }] }),
+    });
+    const front = await serveDns({
+      address: "127.0.0.1",
+      port: 0,
+      forwarder: forwarder(behind.port),
+      answer: ({ name }) => ({ alias: { type: "CNAME", name, ttl: 5, data: "far.test" }, target: "far.test" }),
+    });
+    const query = packet.encode({ type: "query", id: 5, questions: [{ type: "A", name: "near.test" }] });
+    const bytes = await forwarder(front.port).ask(query, "udp");
+    const { answers = [], questions = [] } = packet.decode(Buffer.from(bytes ?? []));
+    expect(questions).toMatchObject([{ name: "near.test" }]);
+    expect(answers).toMatchObject([
+      { name: "near.test", data: "far.test" },
+      { name: "far.test", data: "192.0.2.1" },
+    ]);
+    front.close();
+    behind.close();
+    expect(questionAbout(readQuery(query)!, `${"x".repeat(64)}.test`)).toBeUndefined();
   });
 
   it("says SERVFAIL when nobody behind it answers", async () => {

@@ -1,6 +1,6 @@
 /** Asks upstream resolvers on behalf of clients: in turn, each within its time, over TCP when a client needs it whole. */
 import { createSocket } from "node:dgram";
-import { connect, isIPv6 } from "node:net";
+import { connect, isIP, isIPv6 } from "node:net";
 import type { Host } from "../host/host.ts";
 import { idOf, isResponse, withId } from "./message.ts";
 
@@ -14,6 +14,16 @@ const roundsMax = 2;
 /** Queries under way; more are refused at once, so that a dead upstream cannot fill the memory. */
 const inFlightMax = 4_096;
 const tcpBytesMax = 65_535;
+const dnsPort = 53;
+/** As many as the C library asks. */
+const upstreamsMax = 3;
+
+/** The servers that a resolv.conf names. */
+export const upstreamsOf = (resolvConf: string): readonly Upstream[] =>
+  [...resolvConf.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)]
+    .map(([, address = ""]) => ({ address, port: dnsPort }))
+    .filter(({ address }) => isIP(address) !== 0)
+    .slice(0, upstreamsMax);
 
 export class Forwarder {
   readonly #host: Host;

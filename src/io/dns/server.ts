@@ -2,13 +2,20 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { createServer, type Server, type Socket } from "node:net";
 import { type Forwarder, framed, unframed } from "./forwarder.ts";
-import { type Answer, failure, type Query, type Question, readQuery, writeAnswer } from "./message.ts";
+import { failure, questionAbout, readQuery, writeAliased, writeAnswer } from "./message.ts";
+import type { Answer, DnsRecord, Query, Question } from "./message.ts";
+
+/** The name is ours, but leads to one that is not. */
+export interface ForwardedAlias {
+  readonly alias: DnsRecord;
+  readonly target: string;
+}
 
 export interface DnsServerOptions {
   readonly address: string;
   readonly port: number;
   /** `forward`: not ours. `source` is the client's address. */
-  answer(question: Question, source: string): Answer | "forward";
+  answer(question: Question, source: string): Answer | ForwardedAlias | "forward";
   readonly forwarder: Forwarder;
 }
 
@@ -34,8 +41,12 @@ async function reply(
   if (query === undefined) return undefined;
   try {
     const answer = options.answer(query.question, source);
+    const udpBytesMax = transport === "udp" ? query.udpBytesMax : undefined;
     if (answer === "forward") return (await options.forwarder.ask(bytes, transport)) ?? failure(query);
-    return writeAnswer(query, answer, transport === "udp" ? query.udpBytesMax : undefined);
+    if (!("target" in answer)) return writeAnswer(query, answer, udpBytesMax);
+    const next = questionAbout(query, answer.target);
+    const told = next === undefined ? undefined : await options.forwarder.ask(next, transport);
+    return (told && writeAliased(query, answer.alias, told, udpBytesMax)) ?? failure(query);
   } catch {
     return failure(query);
   }

@@ -1,8 +1,9 @@
 import { decode, encode } from "dns-packet";
 import { describe, expect, it } from "vitest";
 import type { EndpointSlice, Service } from "../../../core/api/kube.ts";
-import { parseQuery, zoneReply } from "./message.ts";
-import { resolversOf } from "./upstream.ts";
+import { readQuery, writeAnswer } from "../../../io/dns/message.ts";
+import { answerFrom } from "./answer.ts";
+import { machineResolvers } from "./server.ts";
 import { Zone } from "./zone.ts";
 
 const service = (name: string, spec: Service["spec"]): [string, Service] => [
@@ -28,6 +29,8 @@ const zone = new Zone({
     service("crowd", { clusterIP: "None" }),
     service("idle", { clusterIP: "None" }),
     service("out", { type: "ExternalName", externalName: "example.com" }),
+    service("renamed", { type: "ExternalName", externalName: "web.shop.svc.cluster.local" }),
+    service("ring", { type: "ExternalName", externalName: "ring.shop.svc.cluster.local" }),
   ]),
   endpointSlices: [
     slice("db", [
@@ -85,11 +88,33 @@ describe("names of a cluster", () => {
   });
 });
 
+describe("external names", () => {
+  const answer = (name: string, type = "A") => answerFrom(zone, { name, type });
+
+  it("are followed inside the cluster, and handed to the resolver behind when they lead out", () => {
+    expect(answer("renamed.shop.svc.cluster.local")).toMatchObject({
+      records: [
+        { type: "CNAME", data: "web.shop.svc.cluster.local" },
+        { type: "A", data: "10.96.0.7" },
+      ],
+    });
+    expect(answer("out.shop.svc.cluster.local")).toMatchObject({ target: "example.com", alias: { type: "CNAME" } });
+    expect(answer("out.shop.svc.cluster.local", "CNAME")).toMatchObject({ records: [{ data: "example.com" }] });
+    expect(answer("example.com")).toBe("forward");
+  });
+
+  it("that lead to themselves end", () => {
+    expect(answer("ring.shop.svc.cluster.local")).toMatchObject({ records: [{ type: "CNAME" }, { type: "CNAME" }] });
+  });
+});
+
 describe("packets", () => {
   const ask = (name: string, transport: "udp" | "tcp", type: "A" | "AAAA" = "A") => {
-    const query = parseQuery(encode({ type: "query", id: 77, flags: 256, questions: [{ name, type }] }));
-    const reply = query === undefined ? undefined : zoneReply(zone, query, transport);
-    return reply === undefined ? undefined : { size: reply.length, packet: decode(reply) };
+    const query = readQuery(encode({ type: "query", id: 77, flags: 256, questions: [{ name, type }] }));
+    const answer = query === undefined ? "forward" : answerFrom(zone, query.question);
+    if (query === undefined || answer === "forward" || "target" in answer) return undefined;
+    const reply = writeAnswer(query, answer, transport === "udp" ? query.udpBytesMax : undefined);
+    return reply === undefined ? undefined : { size: reply.length, packet: decode(Buffer.from(reply)) };
   };
 
   it("say NXDOMAIN with an authority, so that resolvers may remember it", () => {
@@ -102,18 +127,19 @@ describe("packets", () => {
     const cut = ask("crowd.shop.svc.cluster.local", "udp");
     expect(cut?.size).toBeLessThanOrEqual(512);
     expect(cut?.packet.flag_tc).toBe(true);
+    expect(cut?.packet.answers?.length).toBeGreaterThan(5);
     expect(ask("crowd.shop.svc.cluster.local", "tcp")?.packet.answers).toHaveLength(60);
   });
 
   it("that are no question are not answered", () => {
-    expect(parseQuery(Buffer.from("junk"))).toBeUndefined();
-    expect(parseQuery(encode({ type: "response", id: 1, questions: [{ name: "a", type: "A" }] }))).toBeUndefined();
+    expect(readQuery(Buffer.from("junk"))).toBeUndefined();
+    expect(readQuery(encode({ type: "response", id: 1, questions: [{ name: "a", type: "A" }] }))).toBeUndefined();
   });
 });
 
 describe("upstream", () => {
   it("takes IPv4 servers of resolv.conf, and the machine itself without any", () => {
-    expect(resolversOf("# x\nnameserver 1.2.3.4\nnameserver ::1\n")).toEqual([{ address: "1.2.3.4", port: 53 }]);
-    expect(resolversOf("search x\n")).toEqual([{ address: "127.0.0.1", port: 53 }]);
+    expect(machineResolvers("# x\nnameserver 1.2.3.4\nnameserver ::1\n")).toEqual([{ address: "1.2.3.4", port: 53 }]);
+    expect(machineResolvers("search x\n")).toEqual([{ address: "127.0.0.1", port: 53 }]);
   });
 });
