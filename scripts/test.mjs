@@ -20,7 +20,7 @@ if (filter.length === 0) {
   phase("types", bin("tsc"), []);
   phase("types of the pure rooms", bin("tsc"), ["-p", "src/core"]);
   phase("lint", bin("oxlint"), ["--type-aware"]);
-  phase("format", "npm", ["run", "--silent", "format", "--", "--check"]);
+  phase("format", bin("oxfmt"), ["--check"]);
 }
 phase("fast tests", bin("vitest"), ["run", "--project", "fast", "--passWithNoTests", ...filter]);
 if (process.getuid?.() === 0) {
