@@ -3,6 +3,7 @@
  * kubectl talks to it over HTTPS; controllers in this process through `client`.
  */
 import { join } from "node:path";
+import { bracketed } from "../../core/api/ip.ts";
 import type { Host } from "../../io/host/host.ts";
 import type { KubeClient } from "../../io/kube/client.ts";
 import type { ApiContext } from "./api/context.ts";
@@ -78,7 +79,7 @@ export async function startApiServer(host: Host, options: ApiServerOptions): Pro
   });
   const first = listening.addresses[0];
   if (first === undefined) throw new Error(`The API server of ${name} was given no address to listen on.`);
-  const url = `https://${first.address.includes(":") ? `[${first.address}]` : first.address}:${first.port}`;
+  const url = `https://${bracketed(first.address)}:${first.port}`;
   host.log.info("apiserver.started", {
     cluster: name,
     url,

@@ -2,6 +2,7 @@
  * Install values: the keys that users of ambient multicluster already type (spec.md 1.13), read into settings.
  * Unknown keys are reported, never silently taken; nothing here touches a cluster.
  */
+import { isDnsLabel, isDnsName } from "../../core/api/dns-names.ts";
 import { defaultTrustDomain } from "../../core/api/names.ts";
 
 export interface InstallSettings {
@@ -29,13 +30,10 @@ export type Tree = { readonly [key: string]: unknown };
 type Reader = (value: unknown, settings: Draft, path: string) => string | undefined;
 type Draft = { -readonly [K in keyof InstallSettings]: InstallSettings[K] };
 
-const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const dnsName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
 const text =
-  (field: "cluster" | "network" | "trustDomain" | "logLevel", form: RegExp): Reader =>
+  (field: "cluster" | "network" | "trustDomain" | "logLevel", isUsable: (text: string) => boolean): Reader =>
   (value, settings, path) => {
-    if (typeof value !== "string" || !form.test(value)) {
+    if (typeof value !== "string" || !isUsable(value)) {
       return `${path}: ${JSON.stringify(value)} is not usable; give a lower-case DNS name such as "my-cluster".`;
     }
     settings[field] = value;
@@ -71,11 +69,11 @@ const replicas: Reader = (value, settings, path) => {
 const accepted = (): undefined => undefined;
 
 const readers: Readonly<Record<string, Reader>> = {
-  "meshConfig.trustDomain": text("trustDomain", dnsName),
-  "global.multiCluster.clusterName": text("cluster", dnsName),
-  "multiCluster.clusterName": text("cluster", dnsName),
-  "global.network": text("network", dnsName),
-  network: text("network", dnsName),
+  "meshConfig.trustDomain": text("trustDomain", isDnsName),
+  "global.multiCluster.clusterName": text("cluster", isDnsName),
+  "multiCluster.clusterName": text("cluster", isDnsName),
+  "global.network": text("network", isDnsName),
+  network: text("network", isDnsName),
   "env.PILOT_ENABLE_IP_AUTOALLOCATE": flag("ipAutoallocate"),
   "env.PILOT_SKIP_VALIDATE_TRUST_DOMAIN": flag("skipTrustDomainCheck"),
   "env.SKIP_VALIDATE_TRUST_DOMAIN": flag("skipTrustDomainCheck"),
@@ -83,7 +81,7 @@ const readers: Readonly<Record<string, Reader>> = {
   "global.hub": image("hub"),
   "global.tag": image("tag"),
   "global.imagePullPolicy": image("pullPolicy"),
-  "global.logging.level": text("logLevel", dnsLabel),
+  "global.logging.level": text("logLevel", isDnsLabel),
   replicaCount: replicas,
   "pilot.replicaCount": replicas,
   profile: (value) => (value === "ambient" ? undefined : `profile: only "ambient" is known, not ${String(value)}.`),

@@ -1,5 +1,5 @@
 /** Alias patterns of Segments (spec 1.6): `{service} {namespace} {labels['key']} {annotations['key']}`. */
-import { isDnsName } from "./ip.ts";
+import { isDnsName } from "../api/dns-names.ts";
 import type { Labels } from "./selector.ts";
 
 export interface AliasPattern {

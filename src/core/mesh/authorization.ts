@@ -5,7 +5,7 @@
  */
 import type { AuthorizationPolicy } from "../api/mesh-kinds.ts";
 import { systemNamespace } from "../api/names.ts";
-import { canonicalCidr } from "./ip.ts";
+import { canonicalCidr } from "../api/ip.ts";
 import type { Policy, PolicyMatch, StringMatch } from "./model.ts";
 
 export interface Authorization {

@@ -7,7 +7,8 @@ import { meshKinds } from "../api/mesh-kinds.ts";
 import { annotation, condition, gatewayClass, label, port } from "../api/names.ts";
 import type { Collection, Index, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
-import { canonicalIp, isDnsLabel, isDnsName } from "./ip.ts";
+import { isDnsLabel, isDnsName } from "../api/dns-names.ts";
+import { isIp } from "../api/ip.ts";
 import type { GatewayAddress, MeshSettings, Peer } from "./model.ts";
 import type { PeerState } from "./peer-state.ts";
 import { accepted, compareAge, type MeshCondition, type ObjectConditions, refused } from "./problem.ts";
@@ -139,8 +140,8 @@ function remoteFault(gateway: Gateway, peer: Peer, settings: MeshSettings): read
 }
 
 function isAddress(type: string | undefined, value: string): boolean {
-  if (type === undefined || type === "IPAddress") return canonicalIp(value) !== undefined;
-  return type === "Hostname" && isDnsName(value) && canonicalIp(value) === undefined;
+  if (type === undefined || type === "IPAddress") return isIp(value);
+  return type === "Hostname" && isDnsName(value) && !isIp(value);
 }
 
 function judgeEastWest(gateway: Gateway, key: string, settings: MeshSettings): Judged {

@@ -8,7 +8,7 @@ import { defaultSegment, label, systemNamespace } from "../api/names.ts";
 import type { Collection, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type AliasPattern, isAliasPattern } from "./alias.ts";
-import { isDnsName } from "./ip.ts";
+import { isDnsName } from "../api/dns-names.ts";
 import type { MeshSettings } from "./model.ts";
 import { accepted, compareAge, type ObjectConditions, type Problem, problemKey, refused } from "./problem.ts";
 import type { MeshSources } from "./sources.ts";

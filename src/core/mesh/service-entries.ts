@@ -3,7 +3,7 @@ import type { ServiceEntry, WorkloadEntrySpec } from "../api/mesh-kinds.ts";
 import { annotation, label } from "../api/names.ts";
 import type { Collection } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
-import { canonicalIp } from "./ip.ts";
+import { canonicalIp } from "../api/ip.ts";
 import type { TrafficDistribution } from "./model.ts";
 import { appProtocolOf, type TargetedPort } from "./ports.ts";
 import type { Labels } from "./selector.ts";

@@ -2,7 +2,7 @@
 import { defaultSegment } from "../api/names.ts";
 import type { Collection } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
-import { isDnsLabel, isDnsName } from "./ip.ts";
+import { isDnsLabel, isDnsName } from "../api/dns-names.ts";
 import { globalId } from "./local-services.ts";
 import type { Export, MeshSettings } from "./model.ts";
 import { currentSegment, domainOf, isReservedDomain, type Segments } from "./segments.ts";

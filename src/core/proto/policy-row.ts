@@ -15,8 +15,8 @@ import type {
   StringMatch as WireStringMatch,
   StringMatchSchema,
 } from "./gen/authorization_pb.js";
-import { formatCidr, parseCidr } from "./ip.ts";
-import type { Cidr } from "./ip.ts";
+import { formatCidr, parseCidr } from "../api/ip.ts";
+import type { Cidr } from "../api/ip.ts";
 import { decoded, refused } from "./wire.ts";
 import type { Decoded } from "./wire.ts";
 

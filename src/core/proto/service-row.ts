@@ -16,7 +16,7 @@ import {
 } from "./gen/workload_pb.js";
 import type { LoadBalancingSchema, Service as WireService } from "./gen/workload_pb.js";
 import { packExtension, unpackExtension } from "./extension.ts";
-import { formatCidr, formatIp, parseCidr } from "./ip.ts";
+import { formatCidr, formatIp, parseCidr } from "../api/ip.ts";
 import { decoded, refused } from "./wire.ts";
 import type { Decoded } from "./wire.ts";
 

@@ -10,7 +10,7 @@ import type { WorkloadExtension } from "./gen/mesh_pb.js";
 import { NetworkMode, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from "./gen/workload_pb.js";
 import type { GatewayAddressSchema, Workload as WireWorkload } from "./gen/workload_pb.js";
 import { packExtension, unpackExtension } from "./extension.ts";
-import { formatIp, parseIp } from "./ip.ts";
+import { formatIp, parseIp } from "../api/ip.ts";
 import { decoded, refused } from "./wire.ts";
 import type { Decoded } from "./wire.ts";
 

@@ -1,7 +1,7 @@
 /** Names of the mesh to addresses, for a client on one network (spec.md section 6). Pure. */
 import { serviceKey } from "../../core/mesh/model.ts";
 import type { MeshService, Workload } from "../../core/mesh/model.ts";
-import { parseIp } from "../../core/proto/ip.ts";
+import { isIp } from "../../core/api/ip.ts";
 import type { Answer, DnsRecord, Question } from "./message.ts";
 
 const ttlSeconds = 30;
@@ -52,7 +52,7 @@ function endpointAddresses(service: MeshService, lookup: NameLookup, client: Nam
   const usable = endpoints.filter(
     ({ workload }) => isOn(workload.network, client) && (workload.isHealthy || service.publishNotReady),
   );
-  const addresses = usable.flatMap(({ workload }) => workload.addresses.filter((address) => parseIp(address)));
+  const addresses = usable.flatMap(({ workload }) => workload.addresses.filter(isIp));
   return [...new Set(addresses)].slice(0, endpointAddressesMax);
 }
 

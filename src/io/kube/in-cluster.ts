@@ -1,6 +1,7 @@
 /** The API server of the cluster this program runs in, as Kubernetes tells every pod. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { bracketed } from "../../core/api/ip.ts";
 import type { Host } from "../host/host.ts";
 import { tokenFileCredential } from "./credentials.ts";
 import type { KubeEndpoint } from "./endpoint.ts";
@@ -24,7 +25,7 @@ export async function inClusterEndpoint(
   }
   const namespace = await readFile(`${folder}/namespace`, "utf8").catch(() => "default");
   return {
-    server: `https://${address.includes(":") ? `[${address}]` : address}:${port}`,
+    server: `https://${bracketed(address)}:${port}`,
     certificateAuthority: await readFile(`${folder}/ca.crt`, "utf8"),
     isVerified: true,
     credentials: tokenFileCredential(host, `${folder}/token`),

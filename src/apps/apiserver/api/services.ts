@@ -1,4 +1,5 @@
 /** Cluster addresses and node ports of Services (C5): given at creation, kept through updates. */
+import { ipv4Number, ipv4OfNumber } from "../../../core/api/ip.ts";
 import type { AnyObject } from "../../../core/api/kube.ts";
 import type { Cause } from "../kind.ts";
 import type { ApiContext } from "./context.ts";
@@ -11,25 +12,22 @@ const nodePorts = { first: 30_000, last: 32_767 };
 /** The low addresses of the range are for those who ask for one by name, such as cluster DNS. */
 const reservedAddresses = 16;
 
-const numberOf = (address: string): number => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-const addressOf = (number: number): string =>
-  [24, 16, 8, 0].map((shift) => Math.floor(number / 2 ** shift) % 256).join(".");
-
 export interface Cidr {
   readonly first: number;
   readonly size: number;
 }
 
 export function parseCidr(text: string): Cidr {
-  const [, address = "", bits = ""] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(text) ?? [];
-  if (address === "" || Number(bits) > 30)
+  const [address = "", bits = ""] = text.split("/");
+  const start = ipv4Number(address);
+  if (start === undefined || !/^\d+$/.test(bits) || Number(bits) > 30)
     throw new Error(`The service range ${JSON.stringify(text)} is no IPv4 CIDR of /30 or wider.`);
   const size = 2 ** (32 - Number(bits));
-  return { first: Math.floor(numberOf(address) / size) * size, size };
+  return { first: Math.floor(start / size) * size, size };
 }
 
 /** The address of the `kubernetes` Service. */
-export const firstServiceAddress = (cidr: string): string => addressOf(parseCidr(cidr).first + 1);
+export const firstServiceAddress = (cidr: string): string => ipv4OfNumber(parseCidr(cidr).first + 1);
 
 const servicesOf = (context: ApiContext, but: AnyObject): readonly Fields[] =>
   context.store
@@ -130,8 +128,8 @@ function claimedAddress(context: ApiContext, object: AnyObject, asked: string): 
   const { first, size } = parseCidr(context.serviceCidr);
   const taken = new Set(servicesOf(context, object).map((spec) => textOf(spec["clusterIP"])));
   if (asked !== "") {
-    const number = numberOf(asked);
-    const isInRange = /^\d+(\.\d+){3}$/.test(asked) && number > first && number < first + size - 1;
+    const number = ipv4Number(asked);
+    const isInRange = number !== undefined && number > first && number < first + size - 1;
     if (isInRange && !taken.has(asked)) return asked;
     const why = isInRange
       ? "provided IP is already allocated"
@@ -146,7 +144,7 @@ function claimedAddress(context: ApiContext, object: AnyObject, asked: string): 
   const count = size - 1 - low;
   const start = context.host.random.below(count);
   for (let step = 0; step < count; step += 1) {
-    const address = addressOf(first + low + ((start + step) % count));
+    const address = ipv4OfNumber(first + low + ((start + step) % count));
     if (!taken.has(address)) return address;
   }
   throw refused(

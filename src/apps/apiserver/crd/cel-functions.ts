@@ -14,7 +14,8 @@ import {
   listType,
   mapType,
 } from "@bufbuild/cel";
-import { isCidr, isIp, ipv4, quantityPattern } from "../schema/formats.ts";
+import { isIp, isIpv4, parseIp } from "../../../core/api/ip.ts";
+import { isCidr, quantityPattern } from "../schema/formats.ts";
 
 const { BOOL, DOUBLE, DYN, INT, STRING } = CelScalar;
 const list = listType(DYN);
@@ -68,20 +69,13 @@ const urls: readonly CelFunc[] = [
   }),
 ];
 
-const bitsOf = (address: string): bigint => {
-  if (ipv4.test(address)) return address.split(".").reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
-  const [head = "", tail] = address.split("::");
-  const groupsOf = (text: string): string[] => (text === "" ? [] : text.split(":"));
-  const first = groupsOf(head);
-  const last = tail === undefined ? [] : groupsOf(tail);
-  const middle = Array.from({ length: 8 - first.length - last.length }, () => "0");
-  return [...first, ...middle, ...last].reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
-};
+const bitsOf = (address: string): bigint =>
+  (parseIp(address) ?? new Uint8Array()).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 
 const holds = (range: string, address: string, prefix: number): boolean => {
   const [network = "", length = "0"] = range.split("/");
-  if (ipv4.test(network) !== ipv4.test(address) || prefix < Number(length)) return false;
-  const shift = BigInt((ipv4.test(network) ? 32 : 128) - Number(length));
+  if (isIpv4(network) !== isIpv4(address) || prefix < Number(length)) return false;
+  const shift = BigInt((isIpv4(network) ? 32 : 128) - Number(length));
   return bitsOf(network) >> shift === bitsOf(address) >> shift;
 };
 
@@ -102,7 +96,7 @@ const addresses: readonly CelFunc[] = [
     return boxed("cidr", text);
   }),
   celMethod("family", opaque, [], INT, function (this: CelMap) {
-    return ipv4.test(unbox(this, "ip")) ? 4n : 6n;
+    return isIpv4(unbox(this, "ip")) ? 4n : 6n;
   }),
   celMethod("prefixLength", opaque, [], INT, function (this: CelMap) {
     return BigInt(unbox(this, "cidr").split("/")[1] ?? "0");

@@ -1,4 +1,5 @@
 /** Patterns and formats of schemas. Patterns are RE2 in Kubernetes; here JavaScript runs them, on bounded input. */
+import { isIpv4, isIpv6, parseCidr } from "../../../core/api/ip.ts";
 
 /** Longer texts are not matched against patterns: backtracking must not stop the server. */
 const matchedLengthMax = 65_536;
@@ -53,29 +54,9 @@ const dateTime =
   /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const uuid = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
-export const ipv4 = /^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$/;
 export const quantityPattern = /^[+-]?(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/;
 
-export const isIpv6 = (value: string): boolean => {
-  if (!/^[0-9a-fA-F:.]+$/.test(value) || value.includes(":::")) return false;
-  const halves = value.split("::");
-  if (halves.length > 2) return false;
-  const groups = halves.flatMap((half) => (half === "" ? [] : half.split(":")));
-  const last = groups.at(-1) ?? "";
-  const width = last.includes(".") ? 1 : 0;
-  if (width === 1 && !ipv4.test(last)) return false;
-  const count = groups.length + width;
-  const areHex = groups.slice(0, groups.length - width).every((group) => /^[0-9a-fA-F]{1,4}$/.test(group));
-  return areHex && (halves.length === 2 ? count <= 7 : count === 8);
-};
-
-export const isIp = (value: string): boolean => ipv4.test(value) || isIpv6(value);
-
-export const isCidr = (value: string): boolean => {
-  const [address = "", prefix = "", ...rest] = value.split("/");
-  if (rest.length > 0 || !/^\d{1,3}$/.test(prefix)) return false;
-  return (ipv4.test(address) && Number(prefix) <= 32) || (isIpv6(address) && Number(prefix) <= 128);
-};
+export const isCidr = (value: string): boolean => value.includes("/") && parseCidr(value) !== undefined;
 
 const checks: Readonly<Record<string, (value: string) => boolean>> = {
   "date-time": (value) => dateTime.test(value),
@@ -83,7 +64,7 @@ const checks: Readonly<Record<string, (value: string) => boolean>> = {
   byte: (value) => base64.test(value),
   uuid: (value) => uuid.test(value),
   uuid4: (value) => uuid.test(value),
-  ipv4: (value) => ipv4.test(value),
+  ipv4: isIpv4,
   ipv6: isIpv6,
   cidr: isCidr,
   quantity: (value) => quantityPattern.test(value),

@@ -1,4 +1,5 @@
 /** The two Gateway objects of multicluster: the east-west gateway of a cluster, and the picture a cluster has of a peer. */
+import { isIp } from "../../../core/api/ip.ts";
 import { annotation, gatewayClass, label, port } from "../../../core/api/names.ts";
 import type { Gateway, GatewayListener } from "../../../core/api/mesh-kinds.ts";
 
@@ -30,8 +31,6 @@ export interface PeerAddress {
   readonly addresses: readonly string[];
   readonly region?: string | undefined;
 }
-
-const isIp = (address: string): boolean => /^\d+\.\d+\.\d+\.\d+$/.test(address) || address.includes(":");
 
 /** As `link` writes it (spec.md 1.11). */
 export const remoteGateway = (namespace: string, peer: PeerAddress): Gateway => ({

@@ -3,6 +3,7 @@
  * streams of peers, who come with certificates and are answered by whoever is given as `peers`.
  */
 import grpc from "@grpc/grpc-js";
+import { bracketed } from "../../../core/api/ip.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { addCaService } from "../../../io/identity/ca-service.ts";
 import type { CertificateAuthority } from "../../../io/identity/ca.ts";
@@ -82,7 +83,7 @@ export class ModelServer {
   }
 
   private bind(address: string, port: number): Promise<number> {
-    const host = address.includes(":") ? `[${address}]` : address;
+    const host = bracketed(address);
     return new Promise((resolve, reject) => {
       this.server.bindAsync(`${host}:${port}`, this.options.credentials, (error, bound) => {
         if (error !== null) return reject(error);

@@ -1,4 +1,5 @@
 /** The address plan of a sandbox, and the names of everything it makes on the machine. Pure arithmetic. */
+import { isDnsLabel } from "../../../core/api/dns-names.ts";
 
 export interface ClusterPlan {
   /** Random, 4 hex digits; part of every name on the machine. */
@@ -116,10 +117,10 @@ export function freePodAddress(node: NodePlan, taken: ReadonlySet<string>, start
   return undefined;
 }
 
-const clusterNamePattern = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
+const clusterNameCharactersMax = 32;
 
 /** A sentence when the name cannot be a cluster's. */
 export const clusterNameProblem = (name: string): string | undefined =>
-  clusterNamePattern.test(name)
+  isDnsLabel(name) && name.length <= clusterNameCharactersMax
     ? undefined
-    : `"${name}" cannot name a cluster: use up to 32 lower-case letters, digits and dashes, beginning and ending with a letter or digit.`;
+    : `"${name}" cannot name a cluster: use up to ${clusterNameCharactersMax} lower-case letters, digits and dashes, beginning and ending with a letter or digit.`;

@@ -2,7 +2,7 @@
 import type { AnyObject } from "../../../../core/api/kube.ts";
 import type { Cause } from "../../kind.ts";
 import { duplicate, immutable, invalid, required } from "../causes.ts";
-import { ipv4, isIpv6 } from "../formats.ts";
+import { isIpv4, isIpv6 } from "../../../../core/api/ip.ts";
 import { ensureObject, listAt, objectAt, objectsAt, setIfAbsent, textAt } from "../json.ts";
 import { checkLabelSelector, nameProblem } from "../names.ts";
 
@@ -34,7 +34,7 @@ export const checkEndpointSlice = (object: AnyObject, old: AnyObject | undefined
 };
 
 const addressProblem = (address: string, type: string): string | undefined => {
-  if (type === "IPv4") return ipv4.test(address) ? undefined : "must be an IPv4 address";
+  if (type === "IPv4") return isIpv4(address) ? undefined : "must be an IPv4 address";
   if (type === "IPv6") return isIpv6(address) ? undefined : "must be an IPv6 address";
   return type === "FQDN" ? nameProblem(address, "subdomain") : undefined;
 };

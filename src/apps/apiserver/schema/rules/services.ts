@@ -2,7 +2,7 @@
 import type { AnyObject } from "../../../../core/api/kube.ts";
 import type { Cause } from "../../kind.ts";
 import { duplicate, forbidden, invalid, required } from "../causes.ts";
-import { isIp } from "../formats.ts";
+import { isIp } from "../../../../core/api/ip.ts";
 import {
   ensureObject,
   isObject,

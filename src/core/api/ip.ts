@@ -17,6 +17,32 @@ export function formatIp(bytes: Uint8Array): string | undefined {
   return bytes.length === 16 ? formatIpv6(bytes) : undefined;
 }
 
+export const isIp = (text: string): boolean => parseIp(text) !== undefined;
+export const isIpv4 = (text: string): boolean => parseIpv4(text) !== undefined;
+export const isIpv6 = (text: string): boolean => isIp(text) && !isIpv4(text);
+
+/** The one form of an address by which it is compared (RFC 5952 for IPv6). */
+export function canonicalIp(text: string): string | undefined {
+  const bytes = parseIp(text);
+  return bytes && formatIp(bytes);
+}
+
+/** `10.0.0.0/8`; a bare address becomes a range of one. */
+export function canonicalCidr(text: string): string | undefined {
+  const cidr = parseCidr(text);
+  return cidr && formatCidr(cidr);
+}
+
+/** As it stands before a port: an IPv6 address in brackets. */
+export const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
+
+/** An IPv4 address as a number, for counting through a range. */
+export const ipv4Number = (text: string): number | undefined =>
+  parseIpv4(text)?.reduce((value, part) => value * 256 + part, 0);
+
+export const ipv4OfNumber = (value: number): string =>
+  [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
+
 /** A bare address is a range of one. */
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf("/");

@@ -2,7 +2,18 @@
 import { isIP } from "node:net";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { formatCidr, formatIp, parseCidr, parseIp } from "./ip.ts";
+import {
+  canonicalCidr,
+  canonicalIp,
+  formatCidr,
+  formatIp,
+  ipv4Number,
+  ipv4OfNumber,
+  isIpv4,
+  isIpv6,
+  parseCidr,
+  parseIp,
+} from "./ip.ts";
 
 it("accepts what Node accepts (zones aside) and refuses what Node refuses", () => {
   const almost = fc.stringMatching(/^[0-9a-f:.]{1,20}$/);
@@ -32,4 +43,22 @@ it("reads ranges and refuses lengths that do not fit", () => {
   for (const bad of ["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/08", "::/129", "10.0.0/8", "x/8", ""]) {
     expect(parseCidr(bad), bad).toBeUndefined();
   }
+});
+
+it("has one form for addresses and ranges to compare by", () => {
+  expect(canonicalIp("2001:DB8:0::1")).toBe("2001:db8::1");
+  expect(canonicalIp("::ffff:10.0.0.1")).toBe(canonicalIp("::ffff:a00:1"));
+  expect(canonicalCidr("10.0.0.1")).toBe("10.0.0.1/32");
+  expect(canonicalCidr("FD00::/8")).toBe("fd00::/8");
+  expect(canonicalIp("example.com")).toBeUndefined();
+});
+
+it("counts through IPv4 addresses and back", () => {
+  fc.assert(
+    fc.property(fc.ipV4(), (text) => {
+      expect(ipv4OfNumber(ipv4Number(text) ?? -1)).toBe(text);
+    }),
+  );
+  expect(ipv4Number("10.0.0")).toBeUndefined();
+  expect([isIpv4("::1"), isIpv6("::1"), isIpv4("10.0.0.1"), isIpv6("10.0.0.1")]).toEqual([false, true, true, false]);
 });
