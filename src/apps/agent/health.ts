@@ -1,5 +1,6 @@
 /** The agent's two HTTP ports: readiness for the kubelet, and metrics of Envoy and the agent for Prometheus. */
 import { createServer, type Server, type ServerResponse } from "node:http";
+import { errorText } from "../../core/api/error-text.ts";
 import { port } from "../../core/api/names.ts";
 
 export interface HealthOptions {
@@ -27,7 +28,7 @@ const serve = (routes: Readonly<Record<string, () => Promise<readonly [status: n
     if (route === undefined) return text(response, 404, `There is ${Object.keys(routes).join(" and ")} here.\n`);
     route().then(
       ([status, body]) => text(response, status, body),
-      (error: unknown) => text(response, 500, `${error instanceof Error ? error.message : String(error)}\n`),
+      (error: unknown) => text(response, 500, `${errorText(error)}\n`),
     );
   });
 

@@ -1,5 +1,6 @@
 /** The agent: one program for the node and for gateways. SIGTERM lets open connections go on for a bounded time. */
 import { fileURLToPath } from "node:url";
+import { errorText } from "../../core/api/error-text.ts";
 import { systemHost } from "../../io/host/host.ts";
 import { readConfig } from "./config.ts";
 import { runGateway } from "./gateway.ts";
@@ -38,7 +39,7 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    process.stderr.write(`agent: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`agent: ${errorText(error)}\n`);
     process.exit(1);
   },
 );

@@ -1,4 +1,5 @@
 /** The `tombolo` command: finds the command that the words name, runs it, turns its failure into a sentence. */
+import { errorText } from "../../core/api/error-text.ts";
 import { systemHost } from "../../io/host/host.ts";
 import { KubeError } from "../../io/kube/client.ts";
 import {
@@ -58,7 +59,7 @@ function explain(error: unknown): { text: string; code: number } {
     return { text: error.fix === undefined ? error.message : `${error.message}\n${error.fix}`, code: 1 };
   }
   if (error instanceof KubeError) return { text: `The API server says: ${error.message}`, code: 1 };
-  return { text: error instanceof Error ? error.message : String(error), code: 1 };
+  return { text: errorText(error), code: 1 };
 }
 
 try {

@@ -1,4 +1,5 @@
 /** The program `tombolod`: the control plane of the cluster that it runs in, or that a kubeconfig names. */
+import { errorText } from "../../core/api/error-text.ts";
 import { environment } from "../../io/host/processes.ts";
 import { homeDirectory, readText } from "../../io/host/files.ts";
 import { systemHost } from "../../io/host/host.ts";
@@ -37,6 +38,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`tombolod: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`tombolod: ${errorText(error)}\n`);
   process.exit(1);
 });

@@ -1,4 +1,5 @@
 /** What the control plane is told at start: the mesh of its cluster (`mesh.json`) and who it is (environment). */
+import { errorText } from "../../core/api/error-text.ts";
 import { clusterDomain, defaultTrustDomain, systemNamespace } from "../../core/api/names.ts";
 import type { MeshSettings } from "../../core/mesh/model.ts";
 
@@ -35,7 +36,7 @@ export function parseSettings(text: string): ReadSettings {
     fields = JSON.parse(text) as typeof fields;
     if (typeof fields !== "object" || fields === null || Array.isArray(fields)) throw new Error("it is no JSON object");
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = errorText(error);
     return { ok: false, problems: [`The mesh settings cannot be read: ${cause}. Install the mesh again.`] };
   }
   const problems: string[] = [];

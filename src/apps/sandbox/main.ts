@@ -1,4 +1,5 @@
 /** The process of one cluster: `sandbox-cluster.js <name>`, state directory in TOMBOLO_HOME. Started by `launch.ts`. */
+import { errorText } from "../../core/api/error-text.ts";
 import { systemHost } from "../../io/host/host.ts";
 import { environment } from "../../io/host/processes.ts";
 import { startCluster } from "./cluster.ts";
@@ -28,6 +29,6 @@ async function main(): Promise<void> {
 main().catch((error: unknown) => {
   // The sentence last, where whoever looks at the end of the log finds it.
   if (error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
-  process.stderr.write(`sandbox-cluster: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`sandbox-cluster: ${errorText(error)}\n`);
   process.exit(1);
 });

@@ -3,6 +3,7 @@
  * URL in `wire.ts`. Decoding never throws: unknown fields are passed over, malformed bytes come back as a sentence.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
+import { errorText } from "../api/error-text.ts";
 import type { Export, MeshService, Policy, Workload } from "../mesh/model.ts";
 import { AuthorizationSchema } from "./gen/authorization_pb.js";
 import { ExportSchema, LeaseSchema, PeerInfoSchema } from "./gen/peering_pb.js";
@@ -107,6 +108,6 @@ function guarded<Row>(what: string, read: () => Decoded<Row>): Decoded<Row> {
   try {
     return read();
   } catch (error) {
-    return refused(`${what}: its extension is malformed (${error instanceof Error ? error.message : String(error)}).`);
+    return refused(`${what}: its extension is malformed (${errorText(error)}).`);
   }
 }

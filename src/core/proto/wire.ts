@@ -4,6 +4,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { errorText } from "../api/error-text.ts";
 import { serviceKey } from "../mesh/model.ts";
 import type { Export, MeshService, Policy, Workload } from "../mesh/model.ts";
 
@@ -38,7 +39,7 @@ export function parseMessage<Desc extends DescMessage>(
   try {
     return decoded(fromBinary(schema, bytes));
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = errorText(error);
     return refused(`${what}: the ${bytes.length} bytes are not a ${schema.typeName} (${cause}).`);
   }
 }

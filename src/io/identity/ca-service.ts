@@ -4,6 +4,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import grpc from "@grpc/grpc-js";
+import { errorText } from "../../core/api/error-text.ts";
 import {
   IstioCertificateRequestSchema,
   IstioCertificateResponseSchema,
@@ -76,7 +77,7 @@ export function addCaService(server: grpc.Server, host: Host, options: CaService
           .catch((error: unknown) => {
             const code = error instanceof Refused ? error.code : grpc.status.INTERNAL;
             const details = error instanceof Refused ? error.message : "The CA failed; its log says why.";
-            host.log.warn("ca.refused", { code, cause: error instanceof Error ? error.message : String(error) });
+            host.log.warn("ca.refused", { code, cause: errorText(error) });
             reply({ code, details });
           })
           .finally(() => {
@@ -89,7 +90,7 @@ export function addCaService(server: grpc.Server, host: Host, options: CaService
 
 async function createCertificate(call: Call, options: CaServiceOptions): Promise<IstioCertificateResponse> {
   const caller = await options.authenticate(call.metadata).catch((error: unknown) => {
-    throw new Refused(grpc.status.UNAUTHENTICATED, error instanceof Error ? error.message : String(error));
+    throw new Refused(grpc.status.UNAUTHENTICATED, errorText(error));
   });
   const identity = await identityFor(caller, call.request, options);
   const authority = options.authority();

@@ -2,6 +2,7 @@
  * The certificates of one node: asked for while someone wants the identity, renewed at half of their life, kept while
  * valid however long the CA is away. Owns its timers; `close` ends them.
  */
+import { errorText } from "../../core/api/error-text.ts";
 import type { Host } from "../host/host.ts";
 import type { WorkloadCertificate } from "./certificate.ts";
 
@@ -131,7 +132,7 @@ export class CertificateStore {
       this.#tell(certificate);
     } catch (error) {
       if (signal.aborted) return;
-      entry.problem = error instanceof Error ? error.message : String(error);
+      entry.problem = errorText(error);
       const whole = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(entry.failures, 20));
       const waitMs = Math.floor(whole / 2) + this.#host.random.below(Math.ceil(whole / 2) + 1);
       entry.failures += 1;

@@ -1,5 +1,6 @@
 /** A new key with its certificate request, and the check of a request that arrived. */
 import { createPublicKey, webcrypto } from "node:crypto";
+import { errorText } from "../../core/api/error-text.ts";
 import { loadX509, workloadKeyAlgorithm, workloadSigningAlgorithm } from "./x509.ts";
 
 /** Longest request that is looked at; a P-256 request has about 500 characters, an RSA-4096 one about 1800. */
@@ -44,7 +45,7 @@ export async function readCsr(
     return { publicKey };
   } catch (error) {
     return {
-      problem: `The certificate request cannot be read (${error instanceof Error ? error.message : String(error)}).`,
+      problem: `The certificate request cannot be read (${errorText(error)}).`,
     };
   }
 }

@@ -1,6 +1,7 @@
 /** Credentials that change: a token file that is rewritten, and a program (`exec` of a kubeconfig) that prints one. */
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { errorText } from "../../core/api/error-text.ts";
 import type { Host } from "../host/host.ts";
 import { msOfIso } from "../host/iso-time.ts";
 import { KubeError } from "./client.ts";
@@ -22,7 +23,7 @@ export function tokenFileCredential(host: Host, path: string): CredentialSource 
       try {
         token = (await readFile(path, "utf8")).trim();
       } catch (error) {
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = errorText(error);
         throw new KubeError(0, "BadCredential", `The token file ${path} cannot be read: ${cause}.`);
       }
       readAt = host.clock.now();

@@ -3,6 +3,7 @@
  * The informer owns its map; readers see it between changes only. A kind whose CRD is not installed counts as a kind
  * without objects, and is asked for again until it is there.
  */
+import { errorText } from "../../core/api/error-text.ts";
 import { objectKey } from "../../core/api/kube.ts";
 import type { KubeObject, ResourceType } from "../../core/api/kube.ts";
 import type { Host } from "../host/host.ts";
@@ -115,7 +116,7 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
       this.markSynced();
     }
     if (isMissing || isExpired) return;
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = errorText(error);
     this.host.log.warn("informer.retry", { kind: this.type.kind, cause, failures: this.failures });
   }
 

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
 import { parse } from "yaml";
+import { errorText } from "../../core/api/error-text.ts";
 import type { Host } from "../host/host.ts";
 import { execCredential, tokenFileCredential } from "./credentials.ts";
 import { fixedCredential } from "./endpoint.ts";
@@ -138,7 +139,7 @@ export class Kubeconfig {
     try {
       root = fieldsOf(parse(readFileSync(path, "utf8")));
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       throw new KubeconfigError(`The kubeconfig file ${path} cannot be read: ${cause}`);
     }
     const folder = dirname(resolve(path));
@@ -164,7 +165,7 @@ export class Kubeconfig {
     try {
       return readFileSync(absolute, "utf8");
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       throw new KubeconfigError(`The ${key} of ${owner} in the kubeconfig cannot be read: ${cause}.`);
     }
   }

@@ -3,6 +3,7 @@
  * run at similar speed. Compatible with the leases other Kubernetes programs write. The Lease is the only shared state.
  */
 import { setMaxListeners } from "node:events";
+import { errorText } from "../../core/api/error-text.ts";
 import type { Lease } from "../../core/api/kube.ts";
 import { builtin } from "../../core/api/resources.ts";
 import type { Host } from "../host/host.ts";
@@ -106,7 +107,7 @@ class Candidate implements Leadership {
     this.host.log.info("leader.started", { lease: this.options.name, identity: this.options.identity });
     const done = this.lead(stop.signal).catch((error: unknown) => {
       if (stop.signal.aborted) return;
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       this.host.log.error("leader.failed", { lease: this.options.name, cause });
     });
     this.term = { stop, done };
@@ -131,7 +132,7 @@ class Candidate implements Leadership {
       return await this.hold(AbortSignal.any([limit.signal, this.options.signal]));
     } catch (error) {
       if (this.options.signal.aborted) return false;
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       if (!(error instanceof KubeError && (error.reason === "Conflict" || error.reason === "AlreadyExists"))) {
         this.host.log.warn("leader.retry", { lease: this.options.name, cause });
       }
@@ -215,7 +216,7 @@ class Candidate implements Leadership {
     try {
       await this.client.update(builtin.leases, { ...lease, spec }, { signal: limit.signal });
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       this.host.log.warn("leader.release_failed", { lease: this.options.name, cause });
     } finally {
       cancel();

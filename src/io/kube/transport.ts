@@ -4,6 +4,7 @@
  */
 import * as http from "node:http";
 import * as https from "node:https";
+import { errorText } from "../../core/api/error-text.ts";
 import type { Host } from "../host/host.ts";
 import { KubeError } from "./client.ts";
 import type { Credential, KubeEndpoint } from "./endpoint.ts";
@@ -220,7 +221,7 @@ const wayOut = (code: string, endpoint: KubeEndpoint): string => {
 
 function unreachable(endpoint: KubeEndpoint, error: unknown): KubeError {
   const code = codeOf(error);
-  const cause = error instanceof Error ? error.message : String(error);
+  const cause = errorText(error);
   const isBroken = code === "ECONNRESET" || code === "EPIPE" || code === "ERR_STREAM_PREMATURE_CLOSE";
   const what = isBroken ? "closed the connection" : "cannot be reached";
   const hint = wayOut(code, endpoint);

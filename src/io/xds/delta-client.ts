@@ -3,6 +3,7 @@
  * versions only; the resources belong to whoever takes the updates.
  */
 import grpc from "@grpc/grpc-js";
+import { errorText } from "../../core/api/error-text.ts";
 import type { Host } from "../host/host.ts";
 import { decodeResponse, deltaMethodPath, encodeRequest } from "./discovery.ts";
 import type { DiscoveryRequest, DiscoveryResponse } from "./discovery.ts";
@@ -143,7 +144,7 @@ export class DeltaClient {
       const stream = client.makeBidiStreamRequest(deltaMethodPath, toBuffer, decodeResponse, metadata);
       return await this.#follow(stream, signal);
     } catch (cause) {
-      return cause instanceof Error ? cause.message : String(cause);
+      return errorText(cause);
     } finally {
       this.#stream = undefined;
       client?.close();
@@ -194,7 +195,7 @@ export class DeltaClient {
     try {
       this.#options.received({ typeUrl, upserts: response.resources, removals: response.removed });
     } catch (cause) {
-      const error = cause instanceof Error ? cause.message : String(cause);
+      const error = errorText(cause);
       this.#host.log.warn("xds.refused", { type: typeUrl, cause: error });
       return this.#write({ typeUrl, nonce, error });
     }

@@ -7,6 +7,7 @@ import { create, createFileRegistry, fromBinary, fromJson, toBinary } from "@buf
 import type { FileRegistry, JsonValue } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { DescriptorProto, FileDescriptorProto } from "@bufbuild/protobuf/wkt";
+import { errorText } from "../../core/api/error-text.ts";
 
 const typePrefix = "type.googleapis.com/";
 
@@ -95,6 +96,6 @@ function nameIn(json: object): string {
 }
 
 const sentence = (cause: unknown): string => {
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = errorText(cause);
   return text.endsWith(".") ? text : `${text}.`;
 };

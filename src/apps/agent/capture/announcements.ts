@@ -4,6 +4,7 @@
  */
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { errorText } from "../../../core/api/error-text.ts";
 
 /** Body of `POST /pods`. */
 export interface Announcement {
@@ -92,7 +93,7 @@ async function handle(
 export function serveAnnouncements(path: string, handlers: AnnouncementHandlers): Promise<Server> {
   const server = createServer((request, response) => {
     handle(request, response, handlers).catch((error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorText(error);
       if (!response.headersSent) answer(response, 500, { message });
     });
   });

@@ -2,6 +2,7 @@
  * Captures the pods of the node and lets them go: listeners first, then the redirect, then the mark on the pod; the other
  * way round when a pod leaves the mesh. Owns the table of captured pods; one task at a time for each pod.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import type { LocalPod } from "../../../core/envoy/view.ts";
 import { spiffeId } from "../../../core/mesh/model.ts";
 import type { Host } from "../../../io/host/host.ts";
@@ -109,7 +110,7 @@ export class Captor {
         await (entry.wanted === undefined ? this.#letGo(uid, entry) : this.#take(entry.wanted, entry));
         return;
       } catch (error) {
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = errorText(error);
         const pod = entry.wanted ?? entry.pod;
         this.#host.log.warn("capture.failed", { pod: `${pod?.namespace}/${pod?.name}`, cause, retryMs: waitMs });
       }

@@ -4,6 +4,7 @@
  */
 import { type CelInput, type CelResult, celEnv, parse, plan } from "@bufbuild/cel";
 import { strings } from "@bufbuild/cel/ext";
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Schema } from "../kind.ts";
 import { kubernetesFunctions } from "./cel-functions.ts";
 import { unescapeField } from "./cel-values.ts";
@@ -53,7 +54,7 @@ const compile = (source: string): Program | { readonly problem: string } => {
     const run = plan(environment, parsed.expr);
     return { usesOldSelf: names.has("oldSelf"), run: (bindings) => run(bindings) };
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) };
+    return { problem: errorText(error) };
   }
 };
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { stringify } from "yaml";
+import { errorText } from "../../../core/api/error-text.ts";
 import { KubeError } from "../../../io/kube/client.ts";
 import type { Fields } from "../api/json.ts";
 import { isFields } from "../api/json.ts";
@@ -15,11 +16,7 @@ export function statusOf(error: unknown): { readonly code: number; readonly body
   const known =
     error instanceof KubeError
       ? error
-      : new KubeError(
-          500,
-          "InternalError",
-          `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`,
-        );
+      : new KubeError(500, "InternalError", `Internal error occurred: ${errorText(error)}`);
   const { code, reason, message } = known;
   const details = isFields(known.details) ? { details: known.details } : {};
   return {

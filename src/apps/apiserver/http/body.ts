@@ -1,6 +1,7 @@
 /** Reads request bodies: JSON, YAML and protobuf, up to the limit (A2, A28). */
 import type { IncomingMessage } from "node:http";
 import { parse } from "yaml";
+import { errorText } from "../../../core/api/error-text.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../api/errors.ts";
 import { decodeBody } from "../protobuf/decode.ts";
 import { duplicateKeys } from "./duplicate-keys.ts";
@@ -57,7 +58,7 @@ function parseJson(text: string): Body {
     const value: unknown = JSON.parse(text);
     return { value, problems: duplicateKeys(text).map((path) => `duplicate field ${JSON.stringify(path)}`) };
   } catch (cause) {
-    throw badRequest(`error decoding the body as JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw badRequest(`error decoding the body as JSON: ${errorText(cause)}`);
   }
 }
 
@@ -67,6 +68,6 @@ function parseYaml(text: string): Body {
   try {
     return { value: parse(text) as unknown, problems: [] };
   } catch (cause) {
-    throw badRequest(`error decoding the body as YAML: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw badRequest(`error decoding the body as YAML: ${errorText(cause)}`);
   }
 }

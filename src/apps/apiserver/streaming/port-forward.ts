@@ -3,6 +3,7 @@
  * `data` carries the bytes, `error` says why there was no connection.
  */
 import type { Duplex } from "node:stream";
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import type { Clock } from "../../../io/host/host.ts";
 import type { NodeStreams } from "../node-streams.ts";
@@ -60,7 +61,7 @@ const forward = async (data: SpdyStream, error: SpdyStream, port: number, option
   try {
     upstream = await nodeStreams.portForward(pod, port);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = errorText(cause);
     const { name, namespace = "" } = pod.metadata;
     error.end(`error forwarding port ${port} to pod ${namespace}/${name}: ${why}`);
     data.destroy();

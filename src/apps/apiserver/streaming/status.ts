@@ -1,5 +1,6 @@
 /** How a command ended, as the `Status` that goes over the error channel (S2), and refusals before a stream begins. */
 import type { Duplex } from "node:stream";
+import { errorText } from "../../../core/api/error-text.ts";
 import { KubeError } from "../../../io/kube/client.ts";
 
 export const exitStatus = (code: number): string => {
@@ -14,15 +15,12 @@ export const exitStatus = (code: number): string => {
 };
 
 export const brokenStatus = (error: unknown): string => {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   return JSON.stringify({ metadata: {}, status: "Failure", message, reason: "InternalError", code: 500 });
 };
 
 const statusBody = (error: unknown): { readonly code: number; readonly body: string } => {
-  const known =
-    error instanceof KubeError
-      ? error
-      : new KubeError(500, "InternalError", error instanceof Error ? error.message : String(error));
+  const known = error instanceof KubeError ? error : new KubeError(500, "InternalError", errorText(error));
   const body = {
     kind: "Status",
     apiVersion: "v1",

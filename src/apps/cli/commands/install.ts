@@ -1,6 +1,7 @@
 /** `tombolo install` and `tombolo uninstall`: puts the mesh on a cluster and takes it off. */
 import { readFile } from "node:fs/promises";
 import { parseAllDocuments, stringify } from "yaml";
+import { errorText } from "../../../core/api/error-text.ts";
 import { install as installMesh, uninstall as uninstallMesh } from "../../install/apply.ts";
 import { manifests } from "../../install/manifests.ts";
 import { type InstallSettings, readValues, type Tree, treeOfPair, defaultSettings } from "../../install/values.ts";
@@ -11,7 +12,7 @@ async function treesOfFile(path: string): Promise<readonly Tree[]> {
   try {
     text = await readFile(path === "-" ? "/dev/stdin" : path, "utf8");
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = errorText(error);
     throw new UsageError(`--values ${path}: the file cannot be read (${cause}).`);
   }
   return parseAllDocuments(text).flatMap((document) => {

@@ -1,4 +1,5 @@
 /** Progress of a long command: each step with its time and the time in all; a failure names its step. */
+import { errorText } from "../../../core/api/error-text.ts";
 import { CommandError, type Shell } from "../command.ts";
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
@@ -20,7 +21,7 @@ export class Steps {
       return result;
     } catch (error) {
       this.#shell.note(`  ✘ ${name}`);
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       throw new CommandError(`Step "${name}" failed: ${cause}`, error instanceof CommandError ? error.fix : undefined);
     }
   }

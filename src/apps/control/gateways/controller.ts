@@ -2,6 +2,7 @@
  * Carries out Gateways of our classes: east-west ones get their objects and a status that tells how they are doing,
  * remote ones a status. Works only while this process leads; every Gateway is one key.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import { objectKey } from "../../../core/api/kube.ts";
 import type { KubeObject, Service } from "../../../core/api/kube.ts";
 import type { Gateway } from "../../../core/api/mesh-kinds.ts";
@@ -154,7 +155,7 @@ class GatewayController {
 }
 
 function notApplied(gateway: Gateway, error: unknown, said: readonly WantedCondition[]): WantedStatus {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   const status = eastWestStatus(checkGateway(gateway), { service: undefined, deployment: undefined }, said);
   const programmed = { type: "Programmed", status: "False", reason: "Invalid", message } as const;
   const conditions = status.conditions.map((one) => (one.type === "Programmed" ? programmed : one));

@@ -3,6 +3,7 @@
  * streams of peers, who come with certificates and are answered by whoever is given as `peers`.
  */
 import grpc from "@grpc/grpc-js";
+import { errorText } from "../../../core/api/error-text.ts";
 import { bracketed } from "../../../core/api/ip.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { addCaService } from "../../../io/identity/ca-service.ts";
@@ -112,7 +113,7 @@ export class ModelServer {
       const caller = await callers.authenticate(peer.metadata);
       this.host.log.info("model.opened", { node: peer.node.id, identity: caller.identity, address: peer.address });
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       this.host.log.warn("model.refused", { node: peer.node.id, address: peer.address, cause });
       throw new StreamRefused(grpc.status.UNAUTHENTICATED, cause);
     }

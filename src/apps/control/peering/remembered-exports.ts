@@ -3,6 +3,7 @@
  * where the peer's services are. Written by the leader, some seconds behind; read once, at start.
  */
 import { gunzipSync, gzipSync } from "node:zlib";
+import { errorText } from "../../../core/api/error-text.ts";
 import type { ConfigMap } from "../../../core/api/kube.ts";
 import { label } from "../../../core/api/names.ts";
 import { builtin } from "../../../core/api/resources.ts";
@@ -41,7 +42,7 @@ export async function recallExports(
       rowsByCluster.set(cluster, unpacked(binaryData?.[dataKey] ?? "", cluster));
     }
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = errorText(error);
     host.log.warn("peering.recall", { cause });
   }
   return rowsByCluster;

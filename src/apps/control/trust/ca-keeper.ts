@@ -2,6 +2,7 @@
  * The cluster's certificate authority as its Secrets say: plugged in (`cacerts`), else self-signed (`istio-ca-secret`,
  * made when it is not there). A Secret that cannot be used leaves the last good authority in place and is reported.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Secret } from "../../../core/api/kube.ts";
 import { caSecret, label } from "../../../core/api/names.ts";
 import { builtin } from "../../../core/api/resources.ts";
@@ -75,7 +76,7 @@ export class CaKeeper {
         await this.update();
       } catch (error) {
         if (this.signal.aborted) return;
-        this.fail(error instanceof Error ? error.message : String(error));
+        this.fail(errorText(error));
       }
     });
   }

@@ -2,6 +2,7 @@
  * Keys that wait to be worked on, each at most once: the queue never grows beyond the number of keys. A key whose work
  * fails comes back after a growing, bounded pause; a key added meanwhile is worked on again.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { backoffMs } from "../../../io/kube/backoff.ts";
 import { isReason } from "../../../io/kube/client.ts";
@@ -99,7 +100,7 @@ export class WorkQueue {
   private retryLater(key: string, error: unknown): void {
     const failures = (this.failures.get(key) ?? 0) + 1;
     this.failures.set(key, failures);
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = errorText(error);
     const limits = { baseMs: this.options.baseRetryMs ?? 100, maxMs: this.options.maxRetryMs ?? 60_000 };
     const retryMs = backoffMs(this.host.random, failures, limits);
     const fields = { writer: this.options.name, key, cause, failures, retryMs };

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { errorText } from "../../../core/api/error-text.ts";
 import { systemHost } from "../../../io/host/host.ts";
 import { readSettings } from "./flags.ts";
 import { type Answer, notFound, routes } from "./routes.ts";
@@ -10,6 +11,9 @@ const host = systemHost("info");
 const settings = readSettings(process.argv.slice(2), process.env);
 /** Open requests may finish for so long after SIGTERM, as the Go server's do. */
 const graceMs = 10_000;
+/** After SIGTERM connections still come for a moment, from callers that have not heard of it; they are served too. */
+const lateMs = 1_000;
+let isStopping = false;
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -38,6 +42,7 @@ async function send(request: IncomingMessage, response: ServerResponse, found: A
   response.writeHead(found.status, {
     "access-control-allow-credentials": "true",
     "access-control-allow-origin": "*",
+    ...(isStopping ? { connection: "close" } : {}),
     ...(found.body === undefined ? { "content-length": "0" } : {}),
     ...found.headers,
   });
@@ -53,7 +58,7 @@ const server = createServer((request, response) => {
   );
   answer(request, response).catch((error: unknown) => {
     if (response.headersSent) response.destroy();
-    else response.writeHead(400, { "content-type": "text/plain" }).end(`${error instanceof Error ? error.message : String(error)}\n`);
+    else response.writeHead(400, { "content-type": "text/plain" }).end(`${errorText(error)}\n`);
   });
 });
 server.keepAliveTimeout = 75_000;
@@ -61,8 +66,11 @@ server.listen(settings.port, settings.host, () => host.log.info("listening", { h
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {
-    server.close(() => process.exit(0));
-    server.closeIdleConnections();
+    isStopping = true;
+    host.clock.after(lateMs, () => {
+      server.close(() => process.exit(0));
+      server.closeIdleConnections();
+    });
     host.clock.after(graceMs, () => process.exit(0));
   });
 }

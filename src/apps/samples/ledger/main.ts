@@ -2,6 +2,7 @@
  * Numbers requests at a steady rate and writes down what became of each: `ledger --http HOST:PORT --tcp HOST:PORT
  * --rate 200 --seconds 60`. Prints one JSON entry per line as requests end; SIGTERM or the time ends it.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import { systemHost } from "../../../io/host/host.ts";
 import { type Entry, type Kind, kinds } from "./record.ts";
 import { HttpTarget, requestMsMax, TcpTarget, TryError } from "./requests.ts";
@@ -57,7 +58,7 @@ async function request(number: number, kind: Kind): Promise<Entry> {
       const { by } = await sendOnce(number, kind);
       return done(cause === "" ? "ok" : "retried", by, cause);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = errorText(error);
       cause = cause === "" ? text : `${cause}, then ${text}`;
       const isOver = host.clock.now() - startedAt > requestMsMax;
       if (!(error instanceof TryError) || !error.isRetriable || isOver) return done("lost", "", cause);

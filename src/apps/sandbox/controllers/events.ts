@@ -2,6 +2,7 @@
  * Writes Kubernetes Events (what `kubectl describe` lists), repeated ones as a count on the first. Events are told, never
  * waited for: the recorder owns a short queue, and drops with a log line what does not fit or cannot be written.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import type { KubeObject } from "../../../core/api/kube.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
@@ -110,7 +111,7 @@ class Recorder implements EventRecorder {
       // Deleted meanwhile, or the namespace is going away: the next one of its sort starts a new count.
       this.#remembered.delete(id);
       if (this.#signal.aborted || isReason(error, "NotFound") || isReason(error, "Forbidden")) return;
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       this.#host.log.warn("event.failed", { name, namespace, reason: event.reason, cause });
     }
   }

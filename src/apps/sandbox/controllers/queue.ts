@@ -2,6 +2,7 @@
  * A work queue of object keys: each key is reconciled by one worker at a time, a key added while it runs runs once
  * more, and a failure is tried again with growing pauses. The queue owns its timers; they end with the signal.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isReason } from "../../../io/kube/client.ts";
 
@@ -128,7 +129,7 @@ class WorkQueue implements Queue {
       key,
       failures,
       retryMs,
-      error: error instanceof Error ? error.message : String(error),
+      error: errorText(error),
     });
     this.addAfter(key, retryMs);
   }

@@ -2,6 +2,7 @@
  * The ReplicaSet controller: as many pods of the template as asked for. `chooseSurplus` and `replicaSetStatus` are pure;
  * the loop below creates, deletes, adopts and releases pods.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import { objectKey } from "../../../core/api/kube.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
@@ -116,7 +117,7 @@ async function reconcile(
       await scale(cluster, events, set, pods.filter(isActive));
     } catch (error) {
       failed = error;
-      failure = error instanceof Error ? error.message : String(error);
+      failure = errorText(error);
     }
   }
   const active = mirrors.pods.ownedBy(set.metadata.uid).filter((pod) => isActive(pod) && isControlled(pod, set));
@@ -165,7 +166,7 @@ async function scale(
     const refused = results.find((result) => result.status === "rejected");
     if (refused === undefined) continue;
     const cause: unknown = refused.reason;
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = errorText(cause);
     events.record(set, "Warning", "FailedCreate", `Error creating: ${message}`);
     throw cause;
   }

@@ -3,6 +3,7 @@
  * its status; the pod owns the order among containers.
  */
 import type { Readable } from "node:stream";
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Container, ContainerState, ContainerStatus, LifecycleHandler } from "../../../core/api/pod.ts";
 import { identityNow, joinPath, readNow } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
@@ -177,7 +178,7 @@ export class ContainerRunner {
           imagePauseMs = Math.min(imagePauseMs * 2, imagePause.maxMs);
           continue;
         }
-        const message = error instanceof Error ? error.message : String(error);
+        const message = errorText(error);
         const reason = error instanceof MissingReference ? "CreateContainerConfigError" : "CreateContainerError";
         this.setState({ waiting: { reason, message } });
         this.pod.record("Warning", "Failed", `Error: ${message}`);
@@ -197,7 +198,7 @@ export class ContainerRunner {
       const { stdin = false, tty = false } = this.spec;
       running = await startContainer({ namespaces: this.pod.namespaces(), script, argv, env, stdin, tty });
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorText(error);
       this.pod.record("Warning", "Failed", `Error: ${message}`);
       this.log.close();
       this.finish({ code: 128, signal: undefined }, startedAt, { reason: "StartError", message });
@@ -312,7 +313,7 @@ export class ContainerRunner {
         ? await attempt(this.host, target, hook.exec === undefined ? {} : { exec: hook.exec }, hookMsMax)
         : await httpGet(this.host, target, hook.httpGet, hookMsMax).catch((error: unknown) => ({
             isSuccess: false,
-            message: error instanceof Error ? error.message : String(error),
+            message: errorText(error),
           }));
     if (result.isSuccess) return;
     const reason = name === "preStop" ? "FailedPreStopHook" : "FailedPostStartHook";

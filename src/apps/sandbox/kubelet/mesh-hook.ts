@@ -3,6 +3,7 @@
  * plugin does on other clusters. A node without an agent has no socket, and then there is nothing to ask.
  */
 import { request } from "node:http";
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import { fileExists } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
@@ -62,7 +63,7 @@ export async function announcePod(
     } catch (error) {
       signal.throwIfAborted();
       if (host.clock.now() + retryMs >= untilMs) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorText(error);
         return `the mesh agent of the node did not take pod ${pod.namespace}/${pod.name}: ${why}`;
       }
       await host.clock.sleep(retryMs, signal);

@@ -1,5 +1,6 @@
 /** Registers a node, and keeps saying that it is alive: a Lease every ten seconds, the Node's status every minute. */
 import { arch, cpus, totalmem, release } from "node:os";
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Lease, Node } from "../../../core/api/kube.ts";
 import { label } from "../../../core/api/names.ts";
 import { builtin } from "../../../core/api/resources.ts";
@@ -110,7 +111,7 @@ async function untilWritten(
       await write();
       return;
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       host.log.warn("node.heartbeat_failed", { node: node.name, cause });
       await host.clock.sleep(retryMs, signal).catch(() => undefined);
     }

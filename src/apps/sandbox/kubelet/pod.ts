@@ -2,6 +2,7 @@
  * The life of one pod on its node: network, volumes, mesh, init containers, containers, and the orderly end. Owns the pod's
  * containers and its status; the kubelet owns which pods there are.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Container, ContainerStatus, Pod } from "../../../core/api/pod.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import type { Host } from "../../../io/host/host.ts";
@@ -126,7 +127,7 @@ export class PodWorker {
         return;
       } catch (error) {
         if (this.starting.signal.aborted) throw error;
-        const message = error instanceof Error ? error.message : String(error);
+        const message = errorText(error);
         this.record("Warning", reason, message);
         if (!(error instanceof MissingReference)) {
           this.host.log.warn("pod.retry", { pod: this.pod.metadata.name, reason, message });
@@ -263,7 +264,7 @@ export class PodWorker {
     try {
       await this.sandbox.remove();
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorText(error);
       this.host.log.error("pod.remove_failed", { pod: this.pod.metadata.name, cause });
     }
     if (deleteObject) await this.deleteObject();
@@ -278,7 +279,7 @@ export class PodWorker {
         return;
       } catch (error) {
         if (isReason(error, "NotFound") || isReason(error, "Conflict")) return;
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = errorText(error);
         this.host.log.warn("pod.delete_failed", { pod: name, cause });
         await this.host.clock.sleep(retryMs);
       }

@@ -6,6 +6,7 @@ import { connect as connectHttp2, constants } from "node:http2";
 import { request } from "node:http";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { errorText } from "../../../core/api/error-text.ts";
 import type { Container, Probe } from "../../../core/api/pod.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { dialInside } from "../../../io/host/netns.ts";
@@ -37,7 +38,7 @@ export async function attempt(host: Host, target: ProbeTarget, probe: Probe, tim
     if (probe.grpc !== undefined) return await grpcCheck(host, target, probe.grpc, timeoutMs);
     return { isSuccess: true, message: "the probe asks for nothing" };
   } catch (error) {
-    return { isSuccess: false, message: error instanceof Error ? error.message : String(error) };
+    return { isSuccess: false, message: errorText(error) };
   }
 }
 

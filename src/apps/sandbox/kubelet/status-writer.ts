@@ -1,5 +1,6 @@
 /** Writes one pod's status: the newest facts only, one write at a time, nothing when nothing changed. */
 import { isDeepStrictEqual } from "node:util";
+import { errorText } from "../../../core/api/error-text.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import type { Host } from "../../../io/host/host.ts";
@@ -60,7 +61,7 @@ export class StatusWriter {
       } catch (error) {
         if (isReason(error, "NotFound") || isReason(error, "Conflict")) return;
         this.wanted ??= facts;
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = errorText(error);
         this.host.log.warn("pod.status_failed", { pod: this.pod().metadata.name, cause });
         await this.host.clock.sleep(retryMs, this.stopping.signal).catch(() => undefined);
       }

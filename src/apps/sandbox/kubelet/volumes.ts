@@ -2,6 +2,7 @@
  * The volumes of one pod on disk: made before its containers, kept equal to the objects they come from, tokens fetched anew
  * well before they expire. Owns the pod's `volumes` directory.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import type { Container, Pod, Volume } from "../../../core/api/pod.ts";
 import {
@@ -81,7 +82,7 @@ export class PodVolumes {
         await this.write(pod, place, volume);
       } catch (error) {
         // What is mounted stays as it was, as with a real kubelet.
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = errorText(error);
         this.host.log.warn("volume.refresh_failed", { pod: pod.metadata.name, volume: volume.name, cause });
       }
     }

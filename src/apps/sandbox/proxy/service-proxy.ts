@@ -2,6 +2,7 @@
  * Keeps the rules of every node of a cluster, and the LoadBalancer addresses on their uplinks, equal to Services and their
  * endpoints. What changes while rules are being written is written in the next round, all at once.
  */
+import { errorText } from "../../../core/api/error-text.ts";
 import type { EndpointSlice, Node, Service } from "../../../core/api/kube.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { runOrThrow } from "../../../io/host/processes.ts";
@@ -77,7 +78,7 @@ class ServiceProxy {
         await this.round();
       } catch (error) {
         if (this.signal.aborted) return;
-        const cause = error instanceof Error ? error.message : String(error);
+        const cause = errorText(error);
         this.host.log.warn("proxy.failed", { cluster: this.plan.cluster, cause, retryMs });
         this.isDirty = true;
         await this.host.clock.sleep(retryMs, this.signal).catch(() => undefined);
