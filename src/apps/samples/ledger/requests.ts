@@ -25,6 +25,7 @@ const codeOf = (error: unknown): string =>
 
 export class HttpTarget {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: keptConnections, maxFreeSockets: keptConnections });
+  readonly #hasServed = new WeakSet<Socket>();
   readonly #host: string;
   readonly #port: number;
   constructor(host: string, port: number) {
@@ -43,7 +44,13 @@ export class HttpTarget {
         headers: isKept ? {} : { connection: "close" },
         signal: AbortSignal.timeout(requestMsMax),
       });
-      const fail = (error: unknown) => reject(new TryError(codeOf(error), sent.reusedSocket && !hasAnswer));
+      // The agent's own `reusedSocket` leaves out sockets that go straight from one request to the next.
+      let isReused = false;
+      sent.on("socket", (socket) => {
+        isReused = this.#hasServed.has(socket);
+        this.#hasServed.add(socket);
+      });
+      const fail = (error: unknown) => reject(new TryError(codeOf(error), isReused && !hasAnswer));
       sent.on("error", fail);
       sent.on("response", (response) => {
         hasAnswer = true;
@@ -53,7 +60,7 @@ export class HttpTarget {
         response.on("error", fail);
         response.on("end", () => {
           if (response.statusCode !== 200) return fail(new Error(`status ${response.statusCode}`));
-          resolve({ by: /"hostname": *"([^"]*)"/.exec(body)?.[1] ?? "", isReused: sent.reusedSocket });
+          resolve({ by: /"hostname": *"([^"]*)"/.exec(body)?.[1] ?? "", isReused });
         });
       });
       sent.end();

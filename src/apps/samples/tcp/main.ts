@@ -16,10 +16,13 @@ const given = process.argv.indexOf("--port");
 const port = given === -1 ? 9000 : Number(process.argv[given + 1]);
 /** A connection that is still busy so long after SIGTERM is cut. */
 const graceMs = 5_000;
+/** After SIGTERM connections still come for a moment, from callers that have not heard of it; they are served too. */
+const lateMs = 1_000;
 const lineBytesMax = 1024;
 const reportsMax = 10_000;
 
 const reports = new Map<string, string>();
+/** Echo connections between two lines. */
 const idle = new Set<Socket>();
 let isStopping = false;
 
@@ -48,9 +51,9 @@ function echo(socket: Socket, first: Buffer): void {
     if (end !== -1) {
       socket.write(rest.slice(0, end + 1), "latin1");
       rest = rest.slice(end + 1);
+      if (isStopping) socket.end();
+      else idle.add(socket);
     }
-    if (isStopping) socket.end();
-    else idle.add(socket);
   };
   socket.on("data", (chunk) => {
     idle.delete(socket);
@@ -96,20 +99,21 @@ function serve(socket: Socket): void {
   socket.write(`tombolo-tcp ${hostname()}\n`);
   socket.on("error", () => socket.destroy());
   socket.on("close", () => idle.delete(socket));
-  idle.add(socket);
   const onData = (chunk: Buffer) => {
     read = Buffer.concat([read, chunk]);
     const end = read.indexOf(10);
     if (end === -1) return read.length > lineBytesMax ? socket.destroy() : undefined;
-    idle.delete(socket);
     socket.off("data", onData);
+    socket.off("end", onEnd);
     socket.pause();
     const line = read.subarray(0, end).toString("latin1");
     obey(socket, line, read.subarray(end + 1)).catch(() => socket.destroy());
     socket.resume();
     return undefined;
   };
+  const onEnd = () => socket.end();
   socket.on("data", onData);
+  socket.on("end", onEnd);
 }
 
 const server = createServer({ allowHalfOpen: true }, serve);
@@ -118,7 +122,7 @@ server.listen(port, "0.0.0.0", () => host.log.info("listening", { port }));
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {
     isStopping = true;
-    server.close(() => process.exit(0));
+    host.clock.after(lateMs, () => server.close(() => process.exit(0)));
     for (const socket of idle) socket.end();
     host.clock.after(graceMs, () => process.exit(0));
   });
