@@ -77,14 +77,24 @@ function world(
   replica.setService(service(more));
   for (const workload of workloads) replica.setWorkload(workload);
   return {
-    ...{ node: "node-1", cluster: "c1", network: "n1", locality: home, trustDomain: "cluster.local" },
+    node: "node-1",
+    cluster: "c1",
+    network: "n1",
+    locality: home,
+    trustDomain: "cluster.local",
     podsByUid: new Map(pods.map((one) => [one.uid, one])),
     replica,
   };
 }
 const local = (name: string, isDraining = false): LocalPod => ({
-  ...{ uid: `uid-${name}`, namespace: "shop", name, serviceAccount: "cart", isDraining },
-  ...{ identity: "spiffe://cluster.local/ns/shop/sa/cart", ip: "10.0.0.5", netnsPath: `/run/netns/${name}` },
+  uid: `uid-${name}`,
+  namespace: "shop",
+  name,
+  serviceAccount: "cart",
+  isDraining,
+  identity: "spiffe://cluster.local/ns/shop/sa/cart",
+  ip: "10.0.0.5",
+  netnsPath: `/run/netns/${name}`,
 });
 
 // What the resources of dial.ts look like, as far as a call needs it.

@@ -40,8 +40,11 @@ export const outlierDetection: JsonObject = {
   max_ejection_percent: 100,
 };
 
-/** Never falls back to endpoints known to fail, and obeys every ejection at once instead of once a second. */
-export const loadBalancing: JsonObject = { healthy_panic_threshold: { value: 0 }, update_merge_window: "0s" };
+/**
+ * Ejected endpoints are tried only when nothing else is left on any priority, which beats failing for sure. Every ejection
+ * counts at once instead of once a second.
+ */
+export const loadBalancing: JsonObject = { healthy_panic_threshold: { value: 1 }, update_merge_window: "0s" };
 
 /** Sockets leave from the network namespace that the connection's filter state names, never captured again. */
 export const bindInNamespace: JsonObject = {

@@ -29,6 +29,14 @@ const behaviours = {
     });
     socket.on("end", () => socket.end(`${bytes} ${hash.digest("hex")}\n`));
   },
+  // As 8082, but does not read for a while.
+  8085: (socket) => {
+    socket.pause();
+    setTimeout(() => {
+      behaviours[8082](socket);
+      socket.resume();
+    }, 7000);
+  },
   // Finishes at once and goes on reading.
   8083: (socket) => {
     socket.end("bye\n");

@@ -11,7 +11,8 @@ function connect() {
     const socket = net.connect({ host: task.host, port: task.port, allowHalfOpen: true });
     socket.setTimeout(timeoutMs, () => socket.destroy(new Error("timeout")));
     socket.once("connect", () => resolve(socket));
-    socket.once("error", reject);
+    // Stays, so that an error that comes when nobody waits is not fatal.
+    socket.on("error", reject);
   });
 }
 
@@ -74,6 +75,7 @@ const tasks = {
   async upload() {
     const socket = await connect();
     const data = randomBytes(task.bytes);
+    socket.setTimeout(0);
     socket.end(data);
     const [bytes, digest] = (await drain(socket)).toString().trim().split(" ");
     return { bytes: Number(bytes), isIntact: digest === createHash("sha256").update(data).digest("hex") };
@@ -95,6 +97,7 @@ const tasks = {
     const socket = await connect();
     const hash = createHash("sha256");
     let digest = "";
+    let isPaused = false;
     let bytes = 0;
     for await (const chunk of socket) {
       let data = chunk;
@@ -104,7 +107,8 @@ const tasks = {
         data = data.subarray(head.length);
       }
       hash.update(data);
-      if (bytes === 0 && task.pauseMs) {
+      if (!isPaused && task.pauseMs) {
+        isPaused = true;
         socket.setTimeout(0);
         await sleep(task.pauseMs);
       }
@@ -124,7 +128,9 @@ const tasks = {
       socket.once("error", () => resolve(true));
     });
     socket.on("data", () => undefined);
+    const ticking = setInterval(() => task.isTicking && socket.write("x"), 100);
     const isEnded = await Promise.race([ended, sleep(task.holdMs).then(() => false)]);
+    clearInterval(ticking);
     socket.destroy();
     return { isEnded, ms: performance.now() - began };
   },

@@ -26,6 +26,9 @@ import { sh, Wire } from "./netns.ts";
 export const trustDomain = "cluster.local";
 const nowhere = { region: "", zone: "", subzone: "" };
 
+/** Unanswered retransmissions after which a peer counts as gone: 12.6 s. */
+const retriesMax = 5;
+
 export interface PodSpec {
   readonly name: string;
   readonly node: string;
@@ -49,6 +52,7 @@ interface LogLine {
   /** Why TLS to the upstream failed. */
   readonly failure: string | null;
   readonly flags: string;
+  readonly ms: number;
 }
 
 export const identityOfAccount = (account: string): string => spiffeId(trustDomain, "shop", account);
@@ -128,6 +132,7 @@ export class Lab {
     const node = this.#node(nodeName);
     const identity = identityOfAccount(account);
     await this.#certify(identity);
+    sh("ip", ["netns", "exec", this.wire.ns(name), "sysctl", "-qw", `net.ipv4.tcp_retries2=${retriesMax}`]);
     this.wire.nft(name, podRules({ dnsAddress: undefined, isDraining: false }));
     sh("ip", ["-n", this.wire.ns(name), "-batch", "-"], podRoutes());
     node.pods.set(`uid-${name}`, {
@@ -171,6 +176,13 @@ export class Lab {
     const last = output.trim().split("\n").at(-1) ?? "";
     // Each task of client.mjs prints the object that its caller names.
     return JSON.parse(last) as T;
+  }
+
+  /** Endpoints that the node's Envoy passes over because connecting to them failed. */
+  ejected(name: string): readonly string[] {
+    const admin = join(this.folder, `${name}.admin`);
+    const clusters = sh("curl", ["-s", "--unix-socket", admin, "http://envoy/clusters"]);
+    return clusters.split("\n").filter((line) => line.includes("/failed_outlier_check"));
   }
 
   /** Lines that the node's or gateway's Envoy logged about connections that ended. */
@@ -345,7 +357,7 @@ export const service = (
   hostname: `${name}.shop.svc.cluster.local`,
   aliases: [],
   addresses: [at],
-  ports: [80, 81, 82, 83, 84].map((port) => ({ name: `p${port}`, port, protocol: "tcp" })),
+  ports: [80, 81, 82, 83, 84, 85].map((port) => ({ name: `p${port}`, port, protocol: "tcp" })),
   subjectAltNames: [],
   trafficDistribution: "PreferSameNode",
   publishNotReady: false,
@@ -353,5 +365,5 @@ export const service = (
   ...more,
 });
 
-/** 80 answers, 81 speaks first, 82 takes an upload, 83 half-closes, 84 is a download; see app.mjs. */
-export const appPorts = [80, 81, 82, 83, 84].map((port) => ({ servicePort: port, targetPort: 8000 + port }));
+/** 80 answers, 81 speaks first, 82 takes an upload, 83 half-closes, 84 is a download, 85 a paused upload; see app.mjs. */
+export const appPorts = [80, 81, 82, 83, 84, 85].map((port) => ({ servicePort: port, targetPort: 8000 + port }));

@@ -7,7 +7,7 @@ const run = promisify(execFile);
 export const sh = (command: string, args: readonly string[], input?: string): string =>
   execFileSync(command, args, { encoding: "utf8", ...(input === undefined ? {} : { input }) });
 
-export const ip = (...args: string[]): string => sh("ip", args);
+const ip = (...args: string[]): string => sh("ip", args);
 
 export class Wire {
   readonly prefix: string;
