@@ -46,6 +46,19 @@ export async function apply(client: KubeClient, object: AnyObject, options: Pick
   return client.patch(type, refOf(object), patch, write);
 }
 
+const missingNamespace = `namespace ${systemNamespace} is not there yet`;
+
+/** False in a dry run for what goes into a namespace that only a real run would have made. */
+async function applied(client: KubeClient, object: AnyObject, options: InstallOptions): Promise<boolean> {
+  try {
+    await apply(client, object, options);
+    return true;
+  } catch (error) {
+    if (options.dryRun && object.metadata.namespace !== undefined && isReason(error, "NotFound")) return false;
+    throw error;
+  }
+}
+
 type Conditioned = AnyObject & { status?: { conditions?: { type: string; status: string }[] } };
 
 /** Reads `object` again and again until `done` says so; a sentence with `what` when it takes too long. */
@@ -117,8 +130,8 @@ export async function install(host: Host, client: KubeClient, settings: InstallS
     await Promise.all(mine.map((crd) => crdEstablished(host, client, crd.metadata.name, options.signal)));
   }
   for (const object of objects.filter((one) => !isCrd(one))) {
-    await apply(client, object, options);
-    options.say(`${object.kind} ${object.metadata.name}`);
+    const isChecked = await applied(client, object, options);
+    options.say(`${object.kind} ${object.metadata.name}${isChecked ? "" : ` (not checked: ${missingNamespace})`}`);
   }
   if (options.wait && !options.dryRun) await rolledOut(host, client, options.signal);
 }
