@@ -34,7 +34,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "core/proto": ["core/api", "core/mesh"],
   "io/host": [],
   "io/kube": ["core/api", "io/host"],
-  "io/xds": ["core/envoy", "core/mesh", "io/host"],
+  "io/xds": ["core/api", "core/envoy", "core/mesh", "io/host"],
   "io/identity": ["core/api", "core/mesh", "core/proto", "io/host"],
   "io/dns": ["core/api", "core/mesh", "io/host"],
   "io/peering": ["core/api", "core/mesh", "core/proto", "io/host", "io/identity", "io/xds"],

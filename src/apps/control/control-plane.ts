@@ -40,7 +40,7 @@ export interface Listeners {
   readonly debug: number;
 }
 
-export const defaultListeners: Listeners = {
+const defaultListeners: Listeners = {
   address: "::",
   controlPlane: port.controlPlane,
   metrics: port.controlPlaneMetrics,

@@ -16,7 +16,7 @@ export interface ClusterAccess {
 const mark = "tombolo.sandbox";
 const lists = ["clusters", "users", "contexts"] as const;
 
-export class KubeconfigProblem extends Error {}
+class KubeconfigProblem extends Error {}
 
 function parsed(text: string | undefined, path: string): Document {
   const document = parseDocument(text === undefined || text.trim() === "" ? "{}" : text);

@@ -27,7 +27,7 @@ const askMs = 2_000;
 const markName = "TOMBOLO_SANDBOX_CLUSTER";
 const markOf = (sandboxId: string, cluster: string): string => `${sandboxId}/${cluster}`;
 
-export const isClusterProcess = (pid: number, sandboxId: string, cluster: string): boolean =>
+const isClusterProcess = (pid: number, sandboxId: string, cluster: string): boolean =>
   isAlive(pid) &&
   (readNow(`/proc/${pid}/environ`)
     ?.split("\0")

@@ -36,15 +36,13 @@ const dialPrefix = "s|";
 export const socketText = ({ host, port }: Socket): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
-export function parseSocket(text: string): Socket | undefined {
+function parseSocket(text: string): Socket | undefined {
   const at = text.lastIndexOf(":");
   const digits = text.slice(at + 1);
   const host = text.slice(0, at).replace(/^\[(.*)\]$/, "$1");
   if (at < 1 || host === "" || !/^\d{1,5}$/.test(digits)) return undefined;
   return { host, port: Number(digits) };
 }
-
-export const dialClusterName = (dial: Dial): string => `${dialPrefix}${socketText(dial)}|${dial.identity}`;
 
 export function parseDialClusterName(name: string): Dial | undefined {
   if (!name.startsWith(dialPrefix)) return undefined;

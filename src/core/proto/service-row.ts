@@ -125,7 +125,7 @@ function addressesFromWire(wire: WireService, extension: ServiceExtension | unde
 }
 
 /** A protocol that this version does not know is carried as bytes. */
-export const protocolFromText = (text: string): AppProtocol =>
+const protocolFromText = (text: string): AppProtocol =>
   (["http", "http2", "grpc", "tls", "udp"] as const).find((protocol) => protocol === text) ?? "tcp";
 
 export const portFromExtension = (port: { name: string; port: number; protocol: string }): ServicePort => ({

@@ -5,8 +5,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { errorText } from "../api/error-text.ts";
-import { serviceKey } from "../mesh/model.ts";
-import type { Export, MeshService, Policy, Workload } from "../mesh/model.ts";
+import type { Export } from "../mesh/model.ts";
 
 /** A value, or a sentence that says why the bytes do not hold one. */
 export type Decoded<Value> =
@@ -22,9 +21,6 @@ export const typeUrl = {
   peerInfo: "type.googleapis.com/tombolo.peering.v1.PeerInfo",
 } as const;
 
-export const workloadName = (row: Workload): string => row.uid;
-export const serviceName = (row: MeshService): string => serviceKey(row);
-export const policyName = (row: Policy): string => `${row.namespace}/${row.name}`;
 export const exportName = (row: Export): string => `${row.cluster}/${row.namespace}/${row.name}`;
 
 export const decoded = <Value>(value: Value): Decoded<Value> => ({ ok: true, value });

@@ -9,7 +9,6 @@ import {
   openSync,
   readFileSync,
   readdirSync,
-  readlinkSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -72,14 +71,6 @@ export function listNow(path: string): readonly string[] {
     return readdirSync(path);
   } catch {
     return [];
-  }
-}
-
-export function linkTargetNow(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
   }
 }
 

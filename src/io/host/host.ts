@@ -70,7 +70,7 @@ const valueText = (value: string | number | boolean): string =>
   typeof value === "string" && /[\s"=]/.test(value) ? JSON.stringify(value) : String(value);
 
 /** Writes `time level event key=value …` lines to stderr, from `lowest` up. */
-export function lineLog(lowest: Level, write: (line: string) => void = (line) => process.stderr.write(line)): Log {
+function lineLog(lowest: Level, write: (line: string) => void = (line) => process.stderr.write(line)): Log {
   const at =
     (level: Level) =>
     (event: string, fields: Fields = {}) => {

@@ -46,7 +46,7 @@ const signalNumbers: Readonly<Record<string, number>> = {
 
 export const signalNumber = (signal: string): number => signalNumbers[signal] ?? 0;
 
-export const exitCodeOf = (code: number | null, signal: string | null): number =>
+const exitCodeOf = (code: number | null, signal: string | null): number =>
   code ?? 128 + signalNumber(signal ?? "SIGKILL");
 
 /** Runs a program to its end. Rejects only when it cannot be started, or `signal` aborts; a failure is a `code`. */

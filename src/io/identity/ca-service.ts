@@ -15,7 +15,7 @@ import type { Host } from "../host/host.ts";
 import type { CertificateAuthority } from "./ca.ts";
 import { parseIdentity } from "./x509.ts";
 
-export const createCertificatePath = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
+const createCertificatePath = "/istio.v1.auth.IstioCertificateService/CreateCertificate";
 /** Key in the request's metadata under which a node agent names the identity it wants. */
 export const impersonatedIdentityKey = "ImpersonatedIdentity";
 

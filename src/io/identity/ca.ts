@@ -16,7 +16,7 @@ import type { X509Library } from "./x509.ts";
 
 const hourMs = 3_600_000;
 export const lifetimeMsDefault = 24 * hourMs;
-export const lifetimeMsMax = 90 * 24 * hourMs;
+const lifetimeMsMax = 90 * 24 * hourMs;
 /** Shorter ones would be renewed without end. */
 const lifetimeMsMin = 60_000;
 

@@ -7,7 +7,7 @@ import type { Host } from "../host/host.ts";
 import type { WorkloadCertificate } from "./certificate.ts";
 
 /** A node has at most a few hundred pods; more identities than this are a mistake somewhere. */
-export const identitiesMax = 4096;
+const identitiesMax = 4096;
 const requestsMax = 16;
 const retryMsMin = 1000;
 const retryMsMax = 150_000;

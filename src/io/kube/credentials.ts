@@ -121,7 +121,7 @@ function runPlugin(
 }
 
 /** Exported for its test. */
-export function parseExecCredential(plugin: ExecPlugin, output: string): { credential: Credential; expiresAt: number } {
+function parseExecCredential(plugin: ExecPlugin, output: string): { credential: Credential; expiresAt: number } {
   let printed: { kind?: unknown; apiVersion?: unknown; status?: Record<string, unknown> };
   try {
     // Each field that is used is checked below.

@@ -55,7 +55,7 @@ type Query = Readonly<Record<string, string | undefined>>;
 type Address = Pick<ResourceType, "group" | "version" | "plural" | "namespaced">;
 
 /** `/api…` or `/apis…` path of a collection (no name), an object or a subresource. */
-export function pathOf(type: Address, ref: Partial<Ref>, subresource?: string, query: Query = {}): string {
+function pathOf(type: Address, ref: Partial<Ref>, subresource?: string, query: Query = {}): string {
   const root = type.group === "" ? "/api" : `/apis/${type.group}`;
   const scope = type.namespaced && ref.namespace !== undefined ? ["namespaces", ref.namespace] : [];
   const parts = [type.version, ...scope, type.plural, ref.name, subresource].filter((part) => part !== undefined);

@@ -6,7 +6,7 @@ import type { Host } from "../host/host.ts";
 import { tokenFileCredential } from "./credentials.ts";
 import type { KubeEndpoint } from "./endpoint.ts";
 
-export const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
+const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -37,7 +37,7 @@ type Tree = Record<string, unknown>;
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** RFC 7386. */
-export function mergePatched(target: unknown, patch: unknown): unknown {
+function mergePatched(target: unknown, patch: unknown): unknown {
   if (!isTree(patch)) return patch;
   const result: Tree = isTree(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {

@@ -15,8 +15,8 @@ import { StreamRefused, type DeltaServer, type StreamPeer } from "../xds/delta-s
 import { versionOf, type ResourceSource, type VersionedResource } from "../xds/resource-source.ts";
 import { controlPlaneIdentity, peerHeader, peerNodePrefix } from "./wire-names.ts";
 
-export const renewMsDefault = 3000;
-export const leaseMsDefault = 10_000;
+const renewMsDefault = 3000;
+const leaseMsDefault = 10_000;
 
 export interface ExportServerOptions {
   readonly self: PeerInfoRow;

@@ -7,7 +7,7 @@ import type { Host } from "../host/host.ts";
 import { PeerLink, type LinkOptions } from "./peer-link.ts";
 
 /** Peers that one control plane may have; each costs one stream. */
-export const peersMax = 256;
+const peersMax = 256;
 
 interface Entry {
   peer: Peer;

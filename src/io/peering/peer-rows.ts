@@ -14,7 +14,7 @@ import type { DeltaUpdate } from "../xds/delta-client.ts";
  */
 const olderRefusedMs = 30_000;
 /** More services than the largest Kubernetes cluster can have. */
-export const exportsMax = 100_000;
+const exportsMax = 100_000;
 
 export interface ExportSink {
   setExport(peerKey: string, row: Export): void;

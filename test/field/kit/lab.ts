@@ -23,7 +23,7 @@ import { serveEnvoy, type EnvoyServer } from "../../../src/io/xds/envoy-source.t
 import { EnvoySchema } from "../../../src/io/xds/schema.ts";
 import { sh, Wire } from "./netns.ts";
 
-export const trustDomain = "cluster.local";
+const trustDomain = "cluster.local";
 const nowhere = { region: "", zone: "", subzone: "" };
 
 /** Unanswered retransmissions after which a peer counts as gone: 12.6 s. */

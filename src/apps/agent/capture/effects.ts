@@ -7,7 +7,7 @@ import { run, runOrThrow } from "../../../io/host/processes.ts";
 import { fileExists } from "../../../io/host/files.ts";
 import { isReason, type KubeClient } from "../../../io/kube/client.ts";
 import type { CaptureEffects } from "./captor.ts";
-import { noNodeRules, nodeRules, noPodRoutes, noPodRules, podRoutes, podRules } from "./rules.ts";
+import { nodeRules, noPodRoutes, noPodRules, podRoutes, podRules } from "./rules.ts";
 
 export interface EffectOptions {
   readonly host: Host;
@@ -73,6 +73,3 @@ export function captureEffects(options: EffectOptions): CaptureEffects {
     },
   };
 }
-
-/** When the agent leaves the node for good. */
-export const clearNode = (): Promise<string> => nft(noNodeRules());

@@ -5,9 +5,9 @@
 import { port, probeAddress, proxyMark } from "../../../core/api/names.ts";
 
 /** Connection mark of those whose client address Envoy took over: replies come back to Envoy's socket. */
-export const originalSourceMark = 273;
+const originalSourceMark = 273;
 /** Routing table in a pod that delivers such replies locally. */
-export const localRouteTable = 100;
+const localRouteTable = 100;
 
 const podTable = "tombolo";
 const nodeTable = "tombolo_node";
@@ -92,5 +92,3 @@ table ip ${nodeTable} {
   }
 }
 `;
-
-export const noNodeRules = (): string => `table ip ${nodeTable}\ndelete table ip ${nodeTable}\n`;

@@ -6,7 +6,7 @@ import type { Cause } from "../kind.ts";
 type Type = Pick<ResourceType, "group" | "plural" | "kind">;
 
 /** `deployments.apps`, or `pods` in the core group. */
-export const qualified = (type: Pick<Type, "group" | "plural">): string =>
+const qualified = (type: Pick<Type, "group" | "plural">): string =>
   type.group === "" ? type.plural : `${type.plural}.${type.group}`;
 
 const detailsOf = (type: Pick<Type, "group" | "plural">, name: string, causes?: readonly object[]) => ({

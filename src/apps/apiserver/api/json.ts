@@ -1,5 +1,4 @@
 /** Small tools for JSON values. Pure. */
-import type { AnyObject } from "../../../core/api/kube.ts";
 
 export type Fields = Record<string, unknown>;
 
@@ -66,10 +65,3 @@ export function canonicalText(value: unknown): string {
     .map((key) => `${JSON.stringify(key)}:${canonicalText(value[key])}`);
   return `{${parts.join(",")}}`;
 }
-
-/** True when the value has what every object has; the door for request bodies. */
-export const isObject = (value: unknown): value is AnyObject =>
-  isFields(value) &&
-  typeof value["apiVersion"] === "string" &&
-  typeof value["kind"] === "string" &&
-  isFields(value["metadata"]);

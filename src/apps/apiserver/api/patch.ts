@@ -31,7 +31,7 @@ export async function patchObject(
 }
 
 /** What the patch makes of the object, before anything is checked. */
-export function patched(kind: Kind, live: AnyObject, patch: Exclude<Patch, { type: "apply" }>): unknown {
+function patched(kind: Kind, live: AnyObject, patch: Exclude<Patch, { type: "apply" }>): unknown {
   switch (patch.type) {
     case "json":
       return jsonPatched(kind, live, patch.body);

@@ -24,7 +24,7 @@ const builtinPaths: ScalePaths = { spec: ".spec.replicas", status: ".status.repl
 /** `.spec.replicas` as steps. */
 const stepsOf = (path: string): string[] => path.split(".").filter((step) => step !== "");
 
-export function scaleOf(kind: Kind, object: AnyObject): AnyObject {
+function scaleOf(kind: Kind, object: AnyObject): AnyObject {
   const paths = kind.scalePaths ?? builtinPaths;
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const replicas = at(object, ...stepsOf(paths.spec));

@@ -65,7 +65,7 @@ export function itemElement(item: unknown, list: Schema | undefined): string {
   return `k:${canonicalText(keyFieldsOf(item, list))}`;
 }
 
-export function keyFieldsOf(item: Fields, list: Schema | undefined): Fields {
+function keyFieldsOf(item: Fields, list: Schema | undefined): Fields {
   const keys: Fields = {};
   for (const key of mapKeysOf(list)) {
     const value = item[key] ?? list?.items?.properties?.[key]?.default;

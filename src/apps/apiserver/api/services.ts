@@ -17,7 +17,7 @@ export interface Cidr {
   readonly size: number;
 }
 
-export function parseCidr(text: string): Cidr {
+function parseCidr(text: string): Cidr {
   const [address = "", bits = ""] = text.split("/");
   const start = ipv4Number(address);
   if (start === undefined || !/^\d+$/.test(bits) || Number(bits) > 30)

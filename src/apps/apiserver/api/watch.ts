@@ -161,7 +161,7 @@ function eventOf(kind: Kind, change: Change, wanted: Predicate | undefined): Api
   return { type: "DELETED", object: { ...last, metadata } };
 }
 
-export function bookmark(kind: Kind, revision: number, endsInitial: boolean): ApiEvent {
+function bookmark(kind: Kind, revision: number, endsInitial: boolean): ApiEvent {
   const annotations = endsInitial ? { annotations: { "k8s.io/initial-events-end": "true" } } : {};
   const metadata = { resourceVersion: String(revision), creationTimestamp: null, ...annotations };
   const object = { kind: kind.type.kind, apiVersion: apiVersionOf(kind.type), metadata };

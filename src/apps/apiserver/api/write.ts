@@ -39,7 +39,7 @@ export interface Written {
 const nameAlphabet = "bcdfghjklmnpqrstvwxz2456789";
 const generateTries = 8;
 
-export const randomName = (context: ApiContext, length = 5): string =>
+const randomName = (context: ApiContext, length = 5): string =>
   Array.from({ length }, () => nameAlphabet[context.host.random.below(nameAlphabet.length)]).join("");
 
 export async function createObject(

@@ -6,7 +6,7 @@ import { badRequest, tooLarge, unsupportedMediaType } from "../api/errors.ts";
 import { decodeBody } from "../protobuf/decode.ts";
 import { duplicateKeys } from "./duplicate-keys.ts";
 
-export const bodyBytesMax = 3 * 1024 * 1024;
+const bodyBytesMax = 3 * 1024 * 1024;
 
 export async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];

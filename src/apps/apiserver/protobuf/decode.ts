@@ -24,7 +24,7 @@ const meaningfulZeros = new Set(
     .split(/\s+/),
 );
 
-export const isProtobuf = (bytes: Uint8Array): boolean => magic.every((byte, index) => bytes[index] === byte);
+const isProtobuf = (bytes: Uint8Array): boolean => magic.every((byte, index) => bytes[index] === byte);
 
 /** A whole body. Kinds without a table are refused by name. */
 export function decodeBody(bytes: Uint8Array): Fields {

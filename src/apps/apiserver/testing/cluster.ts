@@ -15,7 +15,7 @@ import { followDefinitions } from "../definitions.ts";
 import type { Kind } from "../kind.ts";
 import { Store } from "../store/store.ts";
 
-export const serviceCidr = "10.96.0.0/16";
+const serviceCidr = "10.96.0.0/16";
 export const adminToken = "an-admin-token-for-tests";
 
 export interface TestCluster {

@@ -8,7 +8,7 @@ import { meshOf } from "../multicluster/cluster.ts";
 import { eastWestGateway } from "../multicluster/gateways.ts";
 
 export const defaultGatewayNamespace = "istio-gateways";
-export const fieldManager = "tombolo-cli";
+const fieldManager = "tombolo-cli";
 
 export const gatewayNamespaceFlag = {
   type: "string",

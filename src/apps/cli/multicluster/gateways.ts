@@ -3,8 +3,8 @@ import { isIp } from "../../../core/api/ip.ts";
 import { annotation, gatewayClass, label, port } from "../../../core/api/names.ts";
 import type { Gateway, GatewayListener } from "../../../core/api/mesh-kinds.ts";
 
-export const eastWestName = "istio-eastwest";
-export const remoteName = (peer: string): string => `istio-remote-peer-${peer}`;
+const eastWestName = "istio-eastwest";
+const remoteName = (peer: string): string => `istio-remote-peer-${peer}`;
 
 const listeners = (): GatewayListener[] => [
   { name: "cross-network", port: port.crossNetwork, protocol: "HBONE", tls: { mode: "Passthrough" } },

@@ -9,7 +9,7 @@ import type { ControlSettings } from "../settings.ts";
 import type { Manifest } from "./manifest.ts";
 import { gatewayManifests } from "./manifest.ts";
 
-export const fieldManager = "tombolo";
+const fieldManager = "tombolo";
 
 /** An object of the same name that is somebody else's is left alone, and named. */
 export class ForeignObject extends Error {}

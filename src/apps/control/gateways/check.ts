@@ -25,7 +25,7 @@ export interface CheckedGateway {
 }
 
 /** The port on which discovery is exposed, as the Gateway's label says. */
-export function discoveryPort(gateway: Gateway): number {
+function discoveryPort(gateway: Gateway): number {
   const value = Number(gateway.metadata.labels?.[label.exposeIstiod]);
   return Number.isInteger(value) && value > 0 && value < 65536 ? value : port.controlPlane;
 }

@@ -113,7 +113,7 @@ async function forget(client: KubeClient, namespace: string, cluster: string, si
 const nothing = packed([]);
 
 /** Rows one after the other, each behind its length in four bytes; gzip; base64. */
-export function packed(rows: readonly Export[]): string {
+function packed(rows: readonly Export[]): string {
   const parts = rows.flatMap((row) => {
     const bytes = encodeExport(row);
     const length = Buffer.alloc(4);

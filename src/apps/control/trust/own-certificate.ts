@@ -12,7 +12,7 @@ import type { CaKeeper } from "./ca-keeper.ts";
 /** Names under which agents and peers know a control plane; the second is what proxies of other makes expect. */
 const serviceNames = [controlPlaneName, "istiod"];
 
-export const ownDnsNames = (namespace: string, clusterDomain: string): readonly string[] =>
+const ownDnsNames = (namespace: string, clusterDomain: string): readonly string[] =>
   serviceNames.flatMap((name) => [
     name,
     `${name}.${namespace}`,
@@ -20,7 +20,7 @@ export const ownDnsNames = (namespace: string, clusterDomain: string): readonly 
     `${name}.${namespace}.svc.${clusterDomain}`,
   ]);
 
-export const ownIdentity = (mesh: MeshSettings, namespace: string): string =>
+const ownIdentity = (mesh: MeshSettings, namespace: string): string =>
   spiffeId(mesh.trustDomain, namespace, controlPlaneName);
 
 export interface OwnCertificate extends CertificateSource {

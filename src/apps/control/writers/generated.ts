@@ -23,7 +23,7 @@ export interface GeneratedOptions<T extends Specified> {
   readonly failed?: (writer: string) => void;
 }
 
-export const managedByUs = (object: KubeObject): boolean => object.metadata.labels?.[label.managedBy] === "tombolo";
+const managedByUs = (object: KubeObject): boolean => object.metadata.labels?.[label.managedBy] === "tombolo";
 
 export function generatedWriter<T extends Specified>(
   host: Host,
@@ -75,7 +75,7 @@ const ours = <T extends KubeObject>(object: T): T => ({
 const ownAnnotations: ReadonlySet<string> = new Set(Object.values(annotation));
 
 /** `have` with all that is ours as wanted, or `undefined` when it is. Foreign annotations are left. */
-export function replaced<T extends Specified>(have: T, want: T): T | undefined {
+function replaced<T extends Specified>(have: T, want: T): T | undefined {
   const foreign = Object.entries(have.metadata.annotations ?? {}).filter(([key]) => !ownAnnotations.has(key));
   const annotations = { ...Object.fromEntries(foreign), ...want.metadata.annotations };
   const isSame =

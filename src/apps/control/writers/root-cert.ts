@@ -16,7 +16,7 @@ export interface RootCertOptions {
   readonly failed?: (writer: string) => void;
 }
 
-export const rootCertKey = "root-cert.pem";
+const rootCertKey = "root-cert.pem";
 
 /** Keys are names of namespaces. */
 export function rootCertWriter(host: Host, client: KubeClient, options: RootCertOptions): Reconciler {

@@ -12,10 +12,6 @@ import { mergeConditions } from "./merge-conditions.ts";
 import type { WantedCondition } from "./merge-conditions.ts";
 import { Reconciler } from "./reconciler.ts";
 
-export interface WithConditions extends KubeObject {
-  status?: { conditions?: Condition[] } & Record<string, unknown>;
-}
-
 export interface WantedStatusOf {
   readonly conditions: readonly WantedCondition[];
   /** Other fields of the status that are ours; an absent value removes the field. */

@@ -16,7 +16,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** `600s`, `1m30s`, `250ms`; undefined when it is not a duration. */
-export function durationMs(text: string): number | undefined {
+function durationMs(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined;
   return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce(
     (sum, [, amount = "0", unit = "s"]) => sum + Number(amount) * (units[unit] ?? 0),

@@ -24,7 +24,7 @@ export interface Answer {
 
 export type Route = (exchange: Exchange) => Answer | Promise<Answer>;
 
-export const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Answer => ({
+const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Answer => ({
   status,
   headers: { "content-type": "application/json; charset=utf-8", ...headers },
   body: `${JSON.stringify(value, null, 2)}\n`,

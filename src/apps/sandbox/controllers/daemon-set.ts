@@ -8,8 +8,9 @@ import { claimPods } from "./claim.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
 import type { CountedDaemonSet, DaemonSetStatus, Toleration } from "./kinds.ts";
+import { startLoop, wakeOwners, writeStatus } from "./loop.ts";
 import { matchesNode, onlyNodeOf, repellingTaint, taintKey, tolerationsOf } from "./placement.ts";
-import { controllerOf, generatedName, isAvailable, isDeleting, isFinished, isReady } from "./pods.ts";
+import { generatedName, isAvailable, isDeleting, isFinished, isReady } from "./pods.ts";
 import { nextAvailableInMs, podOf } from "./pods.ts";
 import { countOf } from "./rollout.ts";
 import { isEqual, revisionHashLabel, templateHash } from "./template.ts";
@@ -37,7 +38,7 @@ export interface DaemonPlan {
   readonly status: DaemonSetStatus;
 }
 
-export function planDaemons(view: DaemonView): DaemonPlan {
+function planDaemons(view: DaemonView): DaemonPlan {
   const { set, nodes } = view;
   const spec = { ...set.spec.template.spec, tolerations: tolerationsFor(set) };
   const wanted = nodes.filter((node) => matchesNode(spec, node) && repellingTaint(spec, node) === undefined);
@@ -151,19 +152,8 @@ function daemonOn(set: CountedDaemonSet, node: string, name: string): Pod {
 
 export function startDaemonSets(cluster: Cluster): void {
   const { mirrors } = cluster;
-  const events = cluster.events("daemonset-controller");
-  const queue = cluster.queue({
-    name: "daemonset",
-    keys: () => mirrors.daemonSets.keys(),
-    reconcile: (key) => reconcile(cluster, events, key, (ms) => queue.addAfter(key, ms)),
-  });
-  mirrors.daemonSets.onChange(({ key }) => queue.add(key));
-  mirrors.pods.onChange(({ before, after }) => {
-    for (const pod of [before, after]) {
-      const owner = pod === undefined ? undefined : controllerOf(pod);
-      if (owner?.kind === "DaemonSet") queue.add(`${pod?.metadata.namespace}/${owner.name}`);
-    }
-  });
+  const queue = startLoop(cluster, "daemonset", mirrors.daemonSets, reconcile);
+  wakeOwners(mirrors.pods, "DaemonSet", queue);
   mirrors.nodes.onChange(({ before, after }) => {
     if (isEqual([before?.spec, before?.metadata.labels], [after?.spec, after?.metadata.labels])) return;
     for (const key of mirrors.daemonSets.keys()) queue.add(key);
@@ -187,10 +177,7 @@ async function reconcile(
     const names = isNamespaceOpen(cluster, set.metadata.namespace) ? plan.createOn : [];
     await Promise.all(names.map((node) => create(cluster, events, set, node)));
   }
-  const latest = mirrors.daemonSets.get(key);
-  if (latest !== undefined && !isEqual(latest.status, plan.status)) {
-    await mirrors.daemonSets.update({ ...latest, status: plan.status }, "status");
-  }
+  await writeStatus(mirrors.daemonSets, key, plan.status);
   const waitMs = nextAvailableInMs(pods, set.spec.minReadySeconds, nowMs);
   if (waitMs !== undefined) again(waitMs);
 }

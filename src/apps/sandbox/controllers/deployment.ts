@@ -6,6 +6,7 @@ import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import { deadlineInMs, deploymentStatus } from "./deployment-status.ts";
 import type { EventRecorder } from "./events.ts";
 import type { CountedReplicaSet, RolledDeployment } from "./kinds.ts";
+import { startLoop, wakeOwners } from "./loop.ts";
 import { isSelected } from "./labels.ts";
 import { controllerOf, isDeleting, isFinished } from "./pods.ts";
 import { freshSet, nextStep, replicasOf, rolloutAnnotation, type RolloutStep, type SetChange } from "./rollout.ts";
@@ -13,22 +14,10 @@ import { isEqual, isSameTemplate } from "./template.ts";
 
 export function startDeployments(cluster: Cluster): void {
   const { mirrors } = cluster;
-  const events = cluster.events("deployment-controller");
-  const queue = cluster.queue({
-    name: "deployment",
-    keys: () => mirrors.deployments.keys(),
-    reconcile: (key) => reconcile(cluster, events, key, (ms) => queue.addAfter(key, ms)),
-  });
-  mirrors.deployments.onChange(({ key }) => queue.add(key));
-  mirrors.replicaSets.onChange(({ before, after }) => {
-    for (const set of [before, after]) {
-      if (set === undefined) continue;
-      const owner = controllerOf(set);
-      if (owner?.kind === "Deployment") queue.add(`${set.metadata.namespace}/${owner.name}`);
-      if (owner !== undefined) continue;
-      for (const deployment of mirrors.deployments.inNamespace(set.metadata.namespace ?? "default")) {
-        if (isSelected(set.metadata.labels, deployment.spec.selector)) queue.add(objectKey(deployment));
-      }
+  const queue = startLoop(cluster, "deployment", mirrors.deployments, reconcile);
+  wakeOwners(mirrors.replicaSets, "Deployment", queue, (set) => {
+    for (const deployment of mirrors.deployments.inNamespace(set.metadata.namespace ?? "default")) {
+      if (isSelected(set.metadata.labels, deployment.spec.selector)) queue.add(objectKey(deployment));
     }
   });
   // Recreate waits for the last old pod, which no ReplicaSet tells of.

@@ -7,7 +7,8 @@ import { isoSeconds, msOfIso } from "../../../io/host/iso-time.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
 import type { Job, JobStatus } from "./kinds.ts";
-import { controllerOf, generatedName, isActive, isDeleting, isReady, podOf } from "./pods.ts";
+import { startLoop, wakeOwners } from "./loop.ts";
+import { generatedName, isActive, isDeleting, isReady, podOf } from "./pods.ts";
 import { isEqual } from "./template.ts";
 
 const backoffLimitDefault = 6;
@@ -30,7 +31,7 @@ export interface JobView {
   readonly nowMs: number;
 }
 
-export function planJob({ job, pods, nowMs }: JobView): JobPlan {
+function planJob({ job, pods, nowMs }: JobView): JobPlan {
   const { spec } = job;
   const verdict = job.status?.conditions?.find(({ type, status }) => isFinal(type) && status === "True");
   const active = pods.filter(isActive);
@@ -143,19 +144,8 @@ function finished(job: Job, active: readonly Pod[], nowMs: number): JobPlan {
 
 export function startJobs(cluster: Cluster): void {
   const { mirrors } = cluster;
-  const events = cluster.events("job-controller");
-  const queue = cluster.queue({
-    name: "job",
-    keys: () => mirrors.jobs.keys(),
-    reconcile: (key) => reconcile(cluster, events, key, (ms) => queue.addAfter(key, ms)),
-  });
-  mirrors.jobs.onChange(({ key }) => queue.add(key));
-  mirrors.pods.onChange(({ before, after }) => {
-    for (const pod of [before, after]) {
-      const owner = pod === undefined ? undefined : controllerOf(pod);
-      if (owner?.kind === "Job") queue.add(`${pod?.metadata.namespace}/${owner.name}`);
-    }
-  });
+  const queue = startLoop(cluster, "job", mirrors.jobs, reconcile);
+  wakeOwners(mirrors.pods, "Job", queue);
 }
 
 async function reconcile(

@@ -22,7 +22,7 @@ const isForeign = ({ spec }: BalancedService): boolean =>
   spec.type === "LoadBalancer" && spec.loadBalancerClass !== undefined;
 
 /** `others` are all other Services. Whoever has an address keeps it, unless an older Service has the same. */
-export function balance(service: BalancedService, others: Iterable<BalancedService>, pool: AddressRange): Balance {
+function balance(service: BalancedService, others: Iterable<BalancedService>, pool: AddressRange): Balance {
   if (service.spec.type !== "LoadBalancer") return { kind: "none" };
   const holders = new Map<string, BalancedService>();
   for (const other of others) {

@@ -139,7 +139,7 @@ async function markUnknown({ mirrors, host }: Cluster, events: EventRecorder, no
 }
 
 /** All taints of others as they are, and ours by the Ready condition. */
-export function wantedTaints(node: Node, nowText: string): readonly Taint[] {
+function wantedTaints(node: Node, nowText: string): readonly Taint[] {
   const known = node.spec?.taints ?? [];
   const ours: readonly string[] = Object.values(taintKey);
   const status = readyOf(node)?.status;

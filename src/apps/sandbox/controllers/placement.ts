@@ -73,7 +73,7 @@ export const onlyNodeOf = ({ spec }: Pod): string | undefined =>
     .find(({ key }) => key === "metadata.name")?.values?.[0];
 
 /** A cordoned or unready node counts as tainted even before its taint is written. */
-export function taintsOf(node: Node): readonly Taint[] {
+function taintsOf(node: Node): readonly Taint[] {
   const taints: Taint[] = [...(node.spec?.taints ?? [])];
   const add = (key: string): void => {
     if (!taints.some((taint) => taint.key === key)) taints.push({ key, effect: "NoSchedule" });
@@ -90,7 +90,7 @@ export const repellingTaint = (spec: PodSpec, node: Node): Taint | undefined =>
   taintsOf(node).find((taint) => taint.effect !== "PreferNoSchedule" && !tolerates(tolerationsOf(spec), taint));
 
 /** `protocol/port` of the host's own ports that a pod takes; with hostNetwork every container port is one. */
-export const hostPortsOf = ({ containers, initContainers = [], hostNetwork }: PodSpec): readonly string[] =>
+const hostPortsOf = ({ containers, initContainers = [], hostNetwork }: PodSpec): readonly string[] =>
   [...containers, ...initContainers].flatMap(({ ports = [] }) =>
     ports.flatMap(({ containerPort, hostPort = hostNetwork === true ? containerPort : 0, protocol = "TCP" }) =>
       hostPort === 0 ? [] : `${protocol}/${hostPort}`,

@@ -19,7 +19,7 @@ export const isFinished = (pod: Pod): boolean => pod.status?.phase === "Succeede
 export const isActive = (pod: Pod): boolean => !isFinished(pod) && !isDeleting(pod);
 
 /** Milliseconds until a ready pod counts as available (0: it does); undefined while it is not ready. */
-export function availableInMs(pod: Pod, minReadySeconds: number | undefined, nowMs: number): number | undefined {
+function availableInMs(pod: Pod, minReadySeconds: number | undefined, nowMs: number): number | undefined {
   const ready = conditionOf(pod, "Ready");
   if (ready?.status !== "True") return undefined;
   if (minReadySeconds === undefined || minReadySeconds <= 0) return 0;

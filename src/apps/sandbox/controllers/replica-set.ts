@@ -9,11 +9,11 @@ import { isoSeconds } from "../../../io/host/iso-time.ts";
 import { claimPods } from "./claim.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
+import { startLoop, wakeOwners, writeStatus } from "./loop.ts";
 import { hasLabels, isSelected } from "./labels.ts";
 import type { CountedReplicaSet, ReplicaSetStatus } from "./kinds.ts";
 import { conditionOf, controllerOf, generatedName, isActive, isAvailable, isDeleting, isReady } from "./pods.ts";
 import { nextAvailableInMs, podOf } from "./pods.ts";
-import { isEqual } from "./template.ts";
 
 /** Pods made or deleted in one round; the next round follows at once. Keeps one mistake from flooding the server. */
 const burstMax = 250;
@@ -27,7 +27,7 @@ const deletionCostOf = (pod: Pod): number =>
   Number(pod.metadata.annotations?.["controller.kubernetes.io/pod-deletion-cost"] ?? 0) || 0;
 
 /** Which pods to give up: those that serve least come first, then the doubled-up, then the newest. */
-export function chooseSurplus(active: readonly Pod[], count: number): readonly Pod[] {
+function chooseSurplus(active: readonly Pod[], count: number): readonly Pod[] {
   const podsByNode = new Map<string, number>();
   for (const { spec } of active) {
     if (spec.nodeName !== undefined) podsByNode.set(spec.nodeName, (podsByNode.get(spec.nodeName) ?? 0) + 1);
@@ -51,7 +51,7 @@ export function chooseSurplus(active: readonly Pod[], count: number): readonly P
 
 const newestFirst = (one: string, other: string): number => (one === other ? 0 : one > other ? -1 : 1);
 
-export function replicaSetStatus(
+function replicaSetStatus(
   set: CountedReplicaSet,
   active: readonly Pod[],
   { nowMs, failure }: { readonly nowMs: number; readonly failure: string | undefined },
@@ -78,20 +78,9 @@ export function replicaSetStatus(
 
 export function startReplicaSets(cluster: Cluster): void {
   const { mirrors } = cluster;
-  const events = cluster.events("replicaset-controller");
-  const queue = cluster.queue({
-    name: "replicaset",
-    keys: () => mirrors.replicaSets.keys(),
-    reconcile: (key) => reconcile(cluster, events, key, (ms) => queue.addAfter(key, ms)),
-  });
-  mirrors.replicaSets.onChange(({ key }) => queue.add(key));
-  mirrors.pods.onChange(({ before, after }) => {
-    for (const pod of [before, after]) {
-      if (pod === undefined) continue;
-      const owner = controllerOf(pod);
-      if (owner?.kind === "ReplicaSet") queue.add(`${pod.metadata.namespace}/${owner.name}`);
-      else if (owner === undefined) for (const set of selecting(cluster, pod)) queue.add(objectKey(set));
-    }
+  const queue = startLoop(cluster, "replicaset", mirrors.replicaSets, reconcile);
+  wakeOwners(mirrors.pods, "ReplicaSet", queue, (pod) => {
+    for (const set of selecting(cluster, pod)) queue.add(objectKey(set));
   });
 }
 
@@ -123,10 +112,7 @@ async function reconcile(
   const active = mirrors.pods.ownedBy(set.metadata.uid).filter((pod) => isActive(pod) && isControlled(pod, set));
   const nowMs = host.clock.now();
   const status = replicaSetStatus(set, active, { nowMs, failure });
-  const latest = mirrors.replicaSets.get(key);
-  if (latest !== undefined && !isEqual(latest.status, status)) {
-    await mirrors.replicaSets.update({ ...latest, status }, "status");
-  }
+  await writeStatus(mirrors.replicaSets, key, status);
   const waitMs = nextAvailableInMs(active, set.spec.minReadySeconds, nowMs);
   if (waitMs !== undefined) again(waitMs);
   if (failed !== undefined) throw failed;

@@ -42,7 +42,7 @@ export const replicasOf = (object: { readonly spec: { readonly replicas?: number
   object.spec.replicas ?? 1;
 const availableOf = (set: CountedReplicaSet): number => Math.min(set.status?.availableReplicas ?? 0, replicasOf(set));
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-export const revisionOf = (set: CountedReplicaSet): number =>
+const revisionOf = (set: CountedReplicaSet): number =>
   Number(set.metadata.annotations?.[rolloutAnnotation.revision] ?? 0) || 0;
 
 const oldestFirst = (one: CountedReplicaSet, other: CountedReplicaSet): number =>

@@ -7,8 +7,9 @@ import { claimPods } from "./claim.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
 import type { StatefulSet, StatefulSetStatus } from "./kinds.ts";
-import { controllerOf, isAvailable, isDeleting, isFinished, isReady, nextAvailableInMs, podOf } from "./pods.ts";
-import { isEqual, revisionHashLabel, templateHash } from "./template.ts";
+import { startLoop, wakeOwners, writeStatus } from "./loop.ts";
+import { isAvailable, isDeleting, isFinished, isReady, nextAvailableInMs, podOf } from "./pods.ts";
+import { revisionHashLabel, templateHash } from "./template.ts";
 
 export interface StatefulView {
   readonly set: StatefulSet;
@@ -25,7 +26,7 @@ export interface StatefulPlan {
 const revisionOf = (set: StatefulSet): string => `${set.metadata.name}-${templateHash(set.spec.template)}`;
 const isFresh = (pod: Pod, revision: string): boolean => pod.metadata.labels?.[revisionHashLabel] === revision;
 
-export function planStateful(view: StatefulView): StatefulPlan {
+function planStateful(view: StatefulView): StatefulPlan {
   const { set, pods, nowMs } = view;
   const start = set.spec.ordinals?.start ?? 0;
   const ordinals = Array.from({ length: set.spec.replicas ?? 1 }, (_, at) => start + at);
@@ -116,19 +117,8 @@ function statefulPod(set: StatefulSet, ordinal: number): Pod {
 
 export function startStatefulSets(cluster: Cluster): void {
   const { mirrors } = cluster;
-  const events = cluster.events("statefulset-controller");
-  const queue = cluster.queue({
-    name: "statefulset",
-    keys: () => mirrors.statefulSets.keys(),
-    reconcile: (key) => reconcile(cluster, events, key, (ms) => queue.addAfter(key, ms)),
-  });
-  mirrors.statefulSets.onChange(({ key }) => queue.add(key));
-  mirrors.pods.onChange(({ before, after }) => {
-    for (const pod of [before, after]) {
-      const owner = pod === undefined ? undefined : controllerOf(pod);
-      if (owner?.kind === "StatefulSet") queue.add(`${pod?.metadata.namespace}/${owner.name}`);
-    }
-  });
+  const queue = startLoop(cluster, "statefulset", mirrors.statefulSets, reconcile);
+  wakeOwners(mirrors.pods, "StatefulSet", queue);
 }
 
 async function reconcile(
@@ -148,10 +138,7 @@ async function reconcile(
     const ordinals = isNamespaceOpen(cluster, set.metadata.namespace) ? plan.create : [];
     await Promise.all(ordinals.map((ordinal) => create(cluster, events, set, ordinal)));
   }
-  const latest = mirrors.statefulSets.get(key);
-  if (latest !== undefined && !isEqual(latest.status, plan.status)) {
-    await mirrors.statefulSets.update({ ...latest, status: plan.status }, "status");
-  }
+  await writeStatus(mirrors.statefulSets, key, plan.status);
   const waitMs = nextAvailableInMs(pods, set.spec.minReadySeconds, nowMs);
   if (waitMs !== undefined) again(waitMs);
 }

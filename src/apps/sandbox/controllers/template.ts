@@ -8,7 +8,7 @@ export const revisionHashLabel = "controller-revision-hash";
 const texts = new WeakMap<PodTemplate, string>();
 
 /** The same text for the same template, whatever the order of its keys. */
-export function templateText(template: PodTemplate): string {
+function templateText(template: PodTemplate): string {
   const known = texts.get(template);
   if (known !== undefined) return known;
   const { [hashLabel]: _hash, ...labels } = template.metadata?.labels ?? {};

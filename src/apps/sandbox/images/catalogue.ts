@@ -57,7 +57,7 @@ function httpbin(says: string, flavour: "go" | "python", ...repositories: string
   };
 }
 
-export const builtIns: readonly BuiltIn[] = [
+const builtIns: readonly BuiltIn[] = [
   program("tombolod", "Tombolo's control plane", "tombolo/tombolod"),
   program("agent", "Tombolo's agent", "tombolo/agent"),
   program("ledger", "the sample app ledger", "tombolo/ledger"),

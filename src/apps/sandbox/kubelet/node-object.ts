@@ -20,7 +20,7 @@ const podsMax = 250;
 /** As Go names it. */
 const architecture = (): string => (arch() === "x64" ? "amd64" : arch());
 
-export function nodeObject(plan: ClusterPlan, node: NodePlan): Node {
+function nodeObject(plan: ClusterPlan, node: NodePlan): Node {
   return {
     apiVersion: "v1",
     kind: "Node",
@@ -43,7 +43,7 @@ export function nodeObject(plan: ClusterPlan, node: NodePlan): Node {
   };
 }
 
-export function nodeStatus(node: NodePlan, nowText: string, before: Node["status"]): NonNullable<Node["status"]> {
+function nodeStatus(node: NodePlan, nowText: string, before: Node["status"]): NonNullable<Node["status"]> {
   const memory = `${Math.floor(totalmem() / 1024)}Ki`;
   const capacity = { cpu: String(cpus().length), memory, pods: String(podsMax), "ephemeral-storage": "100Gi" };
   const condition = (type: string, status: string, reason: string, message: string) => {

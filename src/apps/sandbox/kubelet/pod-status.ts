@@ -23,7 +23,7 @@ const sidecarNames = (pod: Pod): ReadonlySet<string> =>
     (pod.spec.initContainers ?? []).flatMap(({ name, restartPolicy }) => (restartPolicy === "Always" ? [name] : [])),
   );
 
-export function isInitialized(pod: Pod, initContainers: readonly ContainerStatus[]): boolean {
+function isInitialized(pod: Pod, initContainers: readonly ContainerStatus[]): boolean {
   const sidecars = sidecarNames(pod);
   return (pod.spec.initContainers ?? []).every(({ name }) => {
     const status = initContainers.find((one) => one.name === name);
@@ -118,7 +118,7 @@ export function statusOf(pod: Pod, facts: PodFacts, before: PodStatus | undefine
   };
 }
 
-export function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
+function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
   const groups = pod.spec.containers.map(({ resources = {} }) => ({
     // Parsed by the API server: both are maps of quantities.
     limits: (resources["limits"] ?? {}) as Record<string, unknown>,

@@ -144,7 +144,7 @@ export class SandboxPod {
   }
 }
 
-export const hostnameOf = (pod: Pod): string => (pod.spec.hostname ?? pod.metadata.name).slice(0, 63);
+const hostnameOf = (pod: Pod): string => (pod.spec.hostname ?? pod.metadata.name).slice(0, 63);
 
 function baseEnvironment(pod: Pod, means: NodeMeans): Record<string, string> {
   const ownNode = nodePath().replace(/\/[^/]*$/, "");
@@ -165,7 +165,7 @@ function baseEnvironment(pod: Pod, means: NodeMeans): Record<string, string> {
 }
 
 /** Pods on the host network reach the machine's own resolver through the cluster's, too: nodes have no other way out. */
-export function resolvConf(pod: Pod): string {
+function resolvConf(pod: Pod): string {
   const { dnsPolicy = "ClusterFirst", dnsConfig = {}, hostNetwork = false } = pod.spec;
   const isCluster = dnsPolicy === "ClusterFirstWithHostNet" || (dnsPolicy === "ClusterFirst" && !hostNetwork);
   const zone = "cluster.local";

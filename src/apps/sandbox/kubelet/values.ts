@@ -47,7 +47,7 @@ export const expandReferences = (text: string, known: ReadonlyMap<string, string
   );
 
 /** Bytes or whole numbers of a Kubernetes quantity such as `500m`, `128Mi`, `2`. */
-export function quantityValue(quantity: string): number {
+function quantityValue(quantity: string): number {
   const match = /^([0-9.]+)([a-zA-Z]*)$/.exec(quantity);
   const scale: Readonly<Record<string, number>> = {
     "": 1,

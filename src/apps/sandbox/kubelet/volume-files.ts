@@ -24,7 +24,7 @@ type ProjectedSource = NonNullable<Volume["projected"]>["sources"][number];
 const defaultMode = 0o644;
 const defaultTokenSeconds = 3607;
 
-export const tokenWish = (source: NonNullable<ProjectedSource["serviceAccountToken"]>): TokenWish => ({
+const tokenWish = (source: NonNullable<ProjectedSource["serviceAccountToken"]>): TokenWish => ({
   audience: source.audience,
   expirationSeconds: source.expirationSeconds ?? defaultTokenSeconds,
 });

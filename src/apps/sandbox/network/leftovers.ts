@@ -18,7 +18,7 @@ export const namespacesOf = (sandboxId: string, cluster?: string): readonly stri
 };
 
 /** Processes that live in one of these namespaces. */
-export function processesIn(netns: readonly string[]): readonly number[] {
+function processesIn(netns: readonly string[]): readonly number[] {
   const wanted = new Set(netns.flatMap((name) => identityNow(netnsPath(name)) ?? []));
   if (wanted.size === 0) return [];
   return listNow("/proc").flatMap((entry) => {
@@ -40,7 +40,7 @@ export function processesWithEnvironment(name: string, value: string): readonly 
 }
 
 /** Mount points below `directory`, deepest first. */
-export function mountsBelow(directory: string): readonly string[] {
+function mountsBelow(directory: string): readonly string[] {
   const lines = readNow("/proc/self/mountinfo")?.split("\n") ?? [];
   return lines
     .flatMap((line) => line.split(" ")[4] ?? [])
@@ -56,7 +56,7 @@ export async function unmountBelow(directory: string): Promise<void> {
 const killRounds = 50;
 
 /** Ends every process in these namespaces, and waits until they are gone. */
-export async function killProcessesIn(host: Host, netns: readonly string[], signal?: AbortSignal): Promise<void> {
+async function killProcessesIn(host: Host, netns: readonly string[], signal?: AbortSignal): Promise<void> {
   for (let round = 0; round < killRounds; round += 1) {
     const pids = processesIn(netns);
     if (pids.length === 0) return;

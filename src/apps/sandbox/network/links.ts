@@ -63,7 +63,7 @@ export async function makeNode(plan: ClusterPlan, node: NodePlan): Promise<void>
   );
 }
 
-export async function removeNode(node: NodePlan): Promise<void> {
+async function removeNode(node: NodePlan): Promise<void> {
   if (linkExists(node.uplink)) await run("ip", ["link", "del", node.uplink]);
   await removeNetns(node.netns);
 }

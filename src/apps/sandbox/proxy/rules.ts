@@ -6,7 +6,7 @@ import { clusterPodCidr, serviceCidr } from "../network/addresses.ts";
 import type { ClusterPlan, NodePlan } from "../network/addresses.ts";
 import type { ProxiedEndpoint, ProxiedPort } from "./ports.ts";
 
-export const tableName = "tombolo-services";
+const tableName = "tombolo-services";
 
 export function nodeRules(plan: ClusterPlan, node: NodePlan, ports: readonly ProxiedPort[]): string {
   const table = new Table(plan, node);

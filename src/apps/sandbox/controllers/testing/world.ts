@@ -15,7 +15,7 @@ const quietTurns = 150;
 const settleRoundsMax = 20_000;
 const runRoundsMax = 200;
 
-export const worldTypes: readonly ResourceType[] = Object.values(kinds).map(
+const worldTypes: readonly ResourceType[] = Object.values(kinds).map(
   ({ group, version, kind, plural, namespaced }) => ({
     group,
     version,
