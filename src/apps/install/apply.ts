@@ -146,14 +146,37 @@ async function remove(client: KubeClient, type: ResourceType, name: string, name
   }
 }
 
-/**
- * Takes the mesh off: gateways first, while the control plane can still clean up, then programs and permissions.
- * CRDs stay, and with them what users wrote, unless `purge`.
- */
+const agentsGoneMsMax = 30_000;
+
+/** Agents let the pods of their node go when their DaemonSet is gone; they need their permissions until then. */
+async function agentsGone(host: Host, client: KubeClient, options: UninstallOptions): Promise<void> {
+  const end = host.clock.now() + agentsGoneMsMax;
+  const select = { namespace: systemNamespace, labelSelector: `app=${agentName}`, signal: options.signal };
+  while ((await client.list(builtin.pods, select)).items.length > 0) {
+    if (host.clock.now() > end) {
+      options.say(`Agents still run after ${agentsGoneMsMax / 1000} s; pods of their nodes may need a restart.`);
+      return;
+    }
+    await host.clock.sleep(100, options.signal);
+  }
+}
+
+export interface UninstallOptions {
+  /** Kinds and the namespace go too, and with them what users wrote: policies, Segments, the plugged-in CA. */
+  readonly purge: boolean;
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+}
+
+const isKept = (object: AnyObject): boolean =>
+  object.kind === "CustomResourceDefinition" || object.kind === "Namespace";
+
+/** Takes the mesh off: gateways first, while the control plane can still clean up, then agents, then the rest. */
 export async function uninstall(
+  host: Host,
   client: KubeClient,
   settings: InstallSettings,
-  options: { purge: boolean; say: (line: string) => void },
+  options: UninstallOptions,
 ): Promise<number> {
   let removed = 0;
   const gateways = await client.list(meshKinds.gateways).catch((error: unknown) => {
@@ -168,11 +191,12 @@ export async function uninstall(
     }
   }
   for (const object of [...manifests(settings)].reverse()) {
-    if (object.kind === "CustomResourceDefinition" && !options.purge) continue;
+    if (isKept(object) && !options.purge) continue;
     if (await remove(client, resourceOf(object), object.metadata.name, object.metadata.namespace)) {
       options.say(`${object.kind} ${object.metadata.name} deleted`);
       removed++;
     }
+    if (object.kind === "DaemonSet") await agentsGone(host, client, options);
   }
   return removed;
 }

@@ -100,15 +100,20 @@ global.network, env.*, ambient.dnsCapture). Without names, the cluster and its n
 export const uninstall: Command = {
   path: ["uninstall"],
   summary: "Take the mesh off a cluster",
-  details: "Definitions of kinds stay, and with them what users wrote, unless --purge.",
+  details:
+    "Definitions of kinds and namespace istio-system stay, and with them what users wrote and the plugged-in CA, unless --purge.",
   flags: {
     context: contextFlag,
-    purge: { type: "boolean", description: "remove the definitions of kinds too, and every object of these kinds" },
+    purge: {
+      type: "boolean",
+      description: "remove the definitions of kinds too, with every object of them, and namespace istio-system",
+    },
   },
   async run(shell, flags) {
     const { client, context } = await shell.connect(flags.text("context"));
-    const removed = await uninstallMesh(client, defaultSettings, {
+    const removed = await uninstallMesh(shell.host, client, defaultSettings, {
       purge: flags.isSet("purge"),
+      signal: shell.signal,
       say: (line) => shell.note(`  ${line}`),
     });
     if (removed === 0) throw new CommandError(`Context ${context}: there is no mesh to uninstall.`);
