@@ -12,12 +12,17 @@ import { everything, type Inspectable, Table } from "./table.ts";
 /** Up to here a search through a list is cheaper than a set, in time and in memory. */
 const fewReads = 16;
 
-/** What is known of one input row: the keys it gave, and what it looked at. */
+const nothing: readonly never[] = [];
+
+/**
+ * What is known of one input row: the keys it gave, and what it looked at. There is one for every row of every derived
+ * collection, so it is kept small: one output needs no list, and lists have no room to grow.
+ */
 class Entry implements Dependent {
   readonly key: string;
   readonly #dirty: Set<string>;
-  outputs: readonly string[] = [];
-  reads: readonly Bucket[] = [];
+  outputs: string | readonly string[] = nothing;
+  reads: readonly Bucket[] = nothing;
   kept: string | undefined;
 
   constructor(key: string, dirty: Set<string>) {
@@ -27,6 +32,19 @@ class Entry implements Dependent {
 
   markDirty(): void {
     this.#dirty.add(this.key);
+  }
+
+  get hasOutputs(): boolean {
+    return this.outputs.length > 0;
+  }
+
+  gave(keys: readonly string[]): void {
+    const [only] = keys;
+    this.outputs = only === undefined ? nothing : keys.length === 1 && only !== "" ? only : keys;
+  }
+
+  get outputList(): readonly string[] {
+    return typeof this.outputs === "string" ? [this.outputs] : this.outputs;
   }
 
   /** Remembers the new reads and forgets those that were not made again. */
@@ -76,9 +94,10 @@ class Reading implements Reader {
     return this.#hasEarlier;
   }
 
-  /** What was looked at, each once. */
+  /** What was looked at, each once. A copy, because a list that grew has room for more. */
   get buckets(): readonly Bucket[] {
-    return this.#many === undefined ? this.#few : [...this.#many];
+    if (this.#many !== undefined) return [...this.#many];
+    return this.#few.length === 0 ? nothing : this.#few.slice();
   }
 
   #remember(bucket: Bucket): void {
@@ -143,13 +162,13 @@ export class DerivedTable<In, Out> extends Table<Out> {
     const known = this.#entries.get(key);
     if (row === undefined) {
       if (known === undefined) return undefined;
-      known.reread([]);
+      known.reread(nothing);
       this.#entries.delete(key);
       return { entry: known, rows: [] };
     }
     const entry = known ?? new Entry(key, this.#dirty);
     this.#entries.set(key, entry);
-    const hasEarlier = entry.outputs.length > 0;
+    const hasEarlier = entry.hasOutputs;
     const reading = new Reading(entry, this, hasEarlier);
     const rows = [...this.#derivation(row, reading, key)];
     entry.reread(reading.buckets);
@@ -158,11 +177,11 @@ export class DerivedTable<In, Out> extends Table<Out> {
   }
 
   #retract(entry: Entry): void {
-    for (const key of entry.outputs) {
+    for (const key of entry.outputList) {
       this.remove(key);
       if (key !== entry.key) this.#owners.delete(key);
     }
-    entry.outputs = [];
+    entry.outputs = nothing;
   }
 
   #publish({ entry, rows }: Outcome<Out>): void {
@@ -171,7 +190,7 @@ export class DerivedTable<In, Out> extends Table<Out> {
       if (key !== entry.key) this.#owners.set(key, entry);
       this.write(key, row);
     }
-    entry.outputs = rows.map(([key]) => key);
+    entry.gave(rows.map(([key]) => key));
   }
 
   #ownerOf(key: string): Entry | undefined {

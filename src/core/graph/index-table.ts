@@ -14,7 +14,8 @@ export class IndexTable<T> implements Index<T> {
   readonly name: string;
   readonly readers: Readers;
   readonly #by: (row: T) => readonly string[];
-  readonly #postings = new Map<string, Posting>();
+  /** Most values have one key, which stands for itself: a posting costs ten times as much. */
+  readonly #postings = new Map<string, string | Posting>();
 
   constructor(of: Table<T>, name: string, by: (row: T) => readonly string[]) {
     this.of = of;
@@ -30,7 +31,8 @@ export class IndexTable<T> implements Index<T> {
       const row = this.of.rows.get(key);
       if (row !== undefined) rows.push(row);
     }
-    return rows;
+    // Groups keep the list, so it must not have room to grow.
+    return rows.slice();
   }
 
   apply(change: Change<T>): void {
@@ -53,6 +55,7 @@ export class IndexTable<T> implements Index<T> {
   #keysOf(value: string): readonly string[] {
     const posting = this.#postings.get(value);
     if (posting === undefined) return [];
+    if (typeof posting === "string") return [posting];
     posting.sorted ??= [...posting.keys].sort(compareKeys);
     return posting.sorted;
   }
@@ -60,17 +63,23 @@ export class IndexTable<T> implements Index<T> {
   #add(value: string, key: string): void {
     const posting = this.#postings.get(value);
     if (posting === undefined) {
-      this.#postings.set(value, { keys: new Set([key]), sorted: undefined });
-      return;
+      this.#postings.set(value, key);
+    } else if (typeof posting === "string") {
+      if (posting !== key) this.#postings.set(value, { keys: new Set([posting, key]), sorted: undefined });
+    } else if (!posting.keys.has(key)) {
+      posting.keys.add(key);
+      posting.sorted = undefined;
     }
-    if (posting.keys.has(key)) return;
-    posting.keys.add(key);
-    posting.sorted = undefined;
   }
 
   #drop(value: string, key: string): void {
     const posting = this.#postings.get(value);
-    if (posting === undefined || !posting.keys.delete(key)) return;
+    if (posting === undefined) return;
+    if (typeof posting === "string") {
+      if (posting === key) this.#postings.delete(value);
+      return;
+    }
+    if (!posting.keys.delete(key)) return;
     posting.sorted = undefined;
     if (posting.keys.size === 0) this.#postings.delete(value);
   }

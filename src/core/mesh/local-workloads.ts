@@ -6,6 +6,7 @@ import { type Match, matchKey } from "./matches.ts";
 import type { Member } from "./members.ts";
 import type { PortMapping, Workload } from "./model.ts";
 import { mapPorts } from "./ports.ts";
+import { servicePorts } from "./service-ports.ts";
 
 export interface LocalWorkloads {
   /** Key: uid. */
@@ -33,5 +34,5 @@ function servicesOf(member: Member, match: Match): Workload["services"] {
     const ports = mapPorts(selection.ports, member.namedPorts);
     for (const service of selection.services) found.push([service, ports]);
   }
-  return Object.fromEntries(found.sort(([a], [b]) => compareKeys(a, b)));
+  return servicePorts(found.sort(([a], [b]) => compareKeys(a, b)));
 }

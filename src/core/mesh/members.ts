@@ -11,6 +11,7 @@ import type { Graph } from "../graph/graph.ts";
 import { claimant, type Hosts, owns } from "./hosts.ts";
 import type { Locality, MeshSettings, PortMapping, Workload } from "./model.ts";
 import type { Labels } from "./selector.ts";
+import { servicePorts } from "./service-ports.ts";
 import { managedByTombolo, type ServiceEntries, type UserEntry } from "./service-entries.ts";
 import type { MeshSources } from "./sources.ts";
 
@@ -74,7 +75,7 @@ export function wireMembers(
           servicePort: port.port,
           targetPort: spec.ports?.[port.name] ?? (typeof port.target === "number" ? port.target : port.port),
         }));
-        yield [uid, { ...member, attached: Object.fromEntries(owned.map((host) => [`${namespace}/${host}`, ports])) }];
+        yield [uid, { ...member, attached: servicePorts(owned.map((host) => [`${namespace}/${host}`, ports])) }];
       }
     },
   );

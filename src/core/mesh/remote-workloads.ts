@@ -7,6 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { GlobalService, GlobalServices } from "./global-services.ts";
 import type { Export, ExportedEndpoint, Locality, MeshSettings, Peer, PortMapping, Workload } from "./model.ts";
 import type { Peers } from "./peers.ts";
+import { servicePorts } from "./service-ports.ts";
 import type { VisibleExport } from "./visible-exports.ts";
 
 export interface RemoteWorkload {
@@ -61,7 +62,7 @@ function keysOf({ namespace, hostname, local, isTakenOver }: GlobalService): rea
 }
 
 const attach = (keys: readonly string[], ports: readonly PortMapping[]): Workload["services"] =>
-  Object.fromEntries(keys.map((key) => [key, ports]));
+  servicePorts(keys.map((key) => [key, ports]));
 
 const nowhere: Locality = { region: "", zone: "", subzone: "" };
 
