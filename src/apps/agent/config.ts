@@ -17,6 +17,10 @@ export interface AgentConfig {
   readonly controlPlane: string;
   readonly captureDns: boolean;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** Where Envoy writes a line of JSON per connection; undefined for nowhere. */
+  readonly accessLogPath: string | undefined;
+  /** After SIGTERM a gateway serves the connections it has for so long at most. */
+  readonly drainMs: number;
   readonly tokenPath: string;
   readonly rootCertPath: string;
   /** Folder for sockets and Envoy's files; on the node, so that it outlives the pod. */
@@ -53,6 +57,8 @@ export function readConfig(env: Environment): AgentConfig {
     controlPlane: need("CONTROL_PLANE"),
     captureDns: env["DNS_CAPTURE"] !== "false",
     logLevel: levels.find((level) => level === env["LOG_LEVEL"]) ?? "info",
+    accessLogPath: env["ACCESS_LOG_FILE"] === "" ? undefined : env["ACCESS_LOG_FILE"],
+    drainMs: Math.max(0, Number(env["DRAIN_SECONDS"] ?? "5") || 0) * 1000,
     tokenPath: env["TOKEN_PATH"] ?? "/var/run/secrets/tokens/token",
     rootCertPath: env["ROOT_CERT_PATH"] ?? "/var/run/secrets/istio/root-cert.pem",
     stateDir: env["STATE_DIR"] ?? "/run/tombolo",

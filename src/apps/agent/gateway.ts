@@ -6,6 +6,7 @@ import { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { AgentConfig } from "./config.ts";
+import type { EnvoyAdmin } from "./envoy/admin.ts";
 import { serveHealth } from "./health.ts";
 import { modelClient } from "./model.ts";
 import { startProxy } from "./proxy.ts";
@@ -13,9 +14,23 @@ import { startProxy } from "./proxy.ts";
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly programPath: string;
+  /** Aborted when the program was asked to end. Envoy ends later, when what it carries has had its time. */
   readonly signal: AbortSignal;
-  /** Aborted when Envoy must end: after `signal`, and after what drains has had its time. */
-  readonly envoySignal: AbortSignal;
+}
+
+/** Load balancers and peers hear of the end within this time; until then new connections still come. */
+const leaveMs = 2_000;
+const drainPollMs = 250;
+
+/** Waits until no connection passes the gateway any more, as long as the pod's grace period allows. */
+async function drained(host: Host, admin: EnvoyAdmin, drainMs: number): Promise<void> {
+  const end = host.clock.now() + drainMs;
+  await host.clock.sleep(Math.min(leaveMs, drainMs));
+  while (host.clock.now() < end) {
+    const stats = await admin.get("/stats?filter=cross-network.downstream_cx_active").catch(() => ": 0");
+    if (/: 0$/m.test(stats) || stats.trim() === "") return;
+    await host.clock.sleep(drainPollMs);
+  }
 }
 
 export async function runGateway(host: Host, config: AgentConfig, around: Surroundings): Promise<void> {
@@ -24,12 +39,13 @@ export async function runGateway(host: Host, config: AgentConfig, around: Surrou
   const view: GatewayView = { cluster: config.cluster, network: config.network, replica, controlPlane };
   const model = modelClient(host, config, replica);
   const folder = joinPath(config.stateDir, config.podName);
+  const envoyEnd = new AbortController();
   const proxy = await startProxy(host, {
     ...around,
     config,
     folder,
-    resources: gatewayResourceSet(() => view),
-    signal: around.envoySignal,
+    resources: gatewayResourceSet(() => view, { accessLogPath: config.accessLogPath }),
+    signal: envoyEnd.signal,
   });
   replica.onChange((change) => proxy.source.replicaChanged(change));
   const following = model.run(around.signal);
@@ -41,6 +57,9 @@ export async function runGateway(host: Host, config: AgentConfig, around: Surrou
       return (await proxy.admin.isReady()) ? undefined : "Envoy is not ready yet.";
     },
     metrics: () => proxy.admin.get("/stats/prometheus"),
+  });
+  around.signal.addEventListener("abort", () => {
+    void drained(host, proxy.admin, config.drainMs).finally(() => envoyEnd.abort(around.signal.reason));
   });
   await proxy.running;
   for (const server of health) server.close();

@@ -2,7 +2,8 @@
  * The agent of a node: follows the node's pods and the model, captures, keeps certificates, answers DNS, runs Envoy.
  * Wiring only; each part owns its own state.
  */
-import { port } from "../../core/api/names.ts";
+import { agentName, port, systemNamespace } from "../../core/api/names.ts";
+import { builtin } from "../../core/api/resources.ts";
 import { podListenerName } from "../../core/envoy/names.ts";
 import { nodeResourceSet } from "../../core/envoy/resource-set.ts";
 import type { LocalPod, NodeView } from "../../core/envoy/view.ts";
@@ -11,12 +12,12 @@ import type { Locality } from "../../core/mesh/model.ts";
 import { MeshReplica, type ReplicaChange } from "../../core/mesh/replica.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
-import type { KubeClient } from "../../io/kube/client.ts";
+import { isReason, type KubeClient } from "../../io/kube/client.ts";
 import { httpKubeClient } from "../../io/kube/http-client.ts";
 import { inClusterEndpoint } from "../../io/kube/in-cluster.ts";
 import { serveAnnouncements } from "./capture/announcements.ts";
 import { Captor } from "./capture/captor.ts";
-import { captureEffects } from "./capture/effects.ts";
+import { captureEffects, clearNode } from "./capture/effects.ts";
 import { NodePods } from "./capture/node-pods.ts";
 import { NodeCertificates } from "./certificates.ts";
 import type { DeltaClient } from "../../io/xds/delta-client.ts";
@@ -107,6 +108,24 @@ function captorOf(host: Host, config: AgentConfig, pods: NodePods, client: KubeC
   return new Captor(host, effects, { trustDomain: config.trustDomain, signal, podsByUid, changed });
 }
 
+const askMsMax = 3_000;
+
+/**
+ * An agent that is replaced leaves its pods captured: nothing of theirs may go out in the clear meanwhile. Only when the
+ * DaemonSet itself is gone, the mesh leaves the node, and pods get their plain network back.
+ */
+async function leave(host: Host, client: KubeClient, captor: Captor): Promise<void> {
+  const ref = { name: agentName, namespace: systemNamespace };
+  const isGone = await client.get(builtin.daemonSets, ref, { signal: AbortSignal.timeout(askMsMax) }).then(
+    () => false,
+    (error: unknown) => isReason(error, "NotFound"),
+  );
+  if (!isGone) return;
+  host.log.info("agent.leaving", { pods: captor.podsByUid.size });
+  await captor.releaseAll();
+  await clearNode().catch(() => undefined);
+}
+
 interface CaptorOptions {
   readonly proxy: Proxy;
   readonly podsByUid: Map<string, LocalPod>;
@@ -116,15 +135,16 @@ interface CaptorOptions {
 
 export async function runNode(host: Host, config: AgentConfig, around: Surroundings): Promise<void> {
   const { signal } = around;
+  const envoyEnd = new AbortController();
   const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
   const { replica, view, podsByUid } = emptyModel(config);
   const certificates = new NodeCertificates(host, config, replica);
   const proxy = await startProxy(host, {
     env: around.env,
     programPath: around.programPath,
-    signal: around.envoySignal,
+    signal: envoyEnd.signal,
     config,
-    resources: nodeResourceSet(() => view, certificates),
+    resources: nodeResourceSet(() => view, certificates, { accessLogPath: config.accessLogPath }),
     folder: joinPath(config.stateDir, "node"),
   });
   connect({ replica, certificates, proxy });
@@ -141,6 +161,9 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   const dnsOptions = { ...config, port: port.dns, replica, podsByUid };
   const dns = config.captureDns ? await serveMeshDns(host, dnsOptions) : undefined;
   void pods.run(captor);
+  signal.addEventListener("abort", () => {
+    void leave(host, client, captor).finally(() => envoyEnd.abort(signal.reason));
+  });
   const health = await serveNodeHealth(host, { model, proxy, captor, view, signal });
   await proxy.running;
   for (const server of [...health, announcements]) server.close();

@@ -25,7 +25,7 @@ export interface ResourceSet {
 
 export interface ResourceOptions {
   /** File to which every connection is logged as one JSON line; none when absent. */
-  readonly accessLogPath?: string;
+  readonly accessLogPath?: string | undefined;
 }
 
 export function nodeResourceSet(
