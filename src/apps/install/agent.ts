@@ -39,6 +39,23 @@ const permissions = (): AnyObject[] => [
   },
 ];
 
+/** It asks whether its own DaemonSet is gone, which is how the mesh leaves a node. */
+const ownDaemonSet = (): AnyObject[] => [
+  {
+    apiVersion: `${rbac}/v1`,
+    kind: "Role",
+    metadata: { name: agentName, namespace: systemNamespace, labels: partOf },
+    rules: [{ apiGroups: ["apps"], resources: ["daemonsets"], resourceNames: [agentName], verbs: ["get"] }],
+  },
+  {
+    apiVersion: `${rbac}/v1`,
+    kind: "RoleBinding",
+    metadata: { name: agentName, namespace: systemNamespace, labels: partOf },
+    roleRef: { apiGroup: rbac, kind: "Role", name: agentName },
+    subjects: [{ kind: "ServiceAccount", name: agentName, namespace: systemNamespace }],
+  },
+];
+
 const volumes = (): object[] => [
   {
     name: "token",
@@ -116,4 +133,8 @@ const daemonSet = (settings: InstallSettings): AnyObject => ({
   },
 });
 
-export const agent = (settings: InstallSettings): readonly AnyObject[] => [...permissions(), daemonSet(settings)];
+export const agent = (settings: InstallSettings): readonly AnyObject[] => [
+  ...permissions(),
+  ...ownDaemonSet(),
+  daemonSet(settings),
+];

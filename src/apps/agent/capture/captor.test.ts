@@ -92,6 +92,18 @@ describe("captor", () => {
     expect(await answer).toBe(false);
   });
 
+  it("gives every pod its plain network back when the mesh leaves the node, whatever fails", async () => {
+    const { steps, captor, stop } = world({
+      mark: ({ uid }, isCaptured) =>
+        uid === "a" && !isCaptured ? Promise.reject(new Error("gone")) : Promise.resolve(),
+    });
+    captor.want(wanted(pod("a"), pod("b")));
+    await Promise.all([captor.captured("a", stop.signal), captor.captured("b", stop.signal)]);
+    stop.abort(new Error("asked to end"));
+    await captor.releaseAll();
+    expect(steps.filter((step) => step.startsWith("release")).sort()).toEqual(["release a", "release b"]);
+  });
+
   it("does nothing for a pod that did not change", async () => {
     const { steps, captor, stop } = world();
     captor.want(wanted(pod("a", { isMarked: true })));

@@ -82,6 +82,19 @@ export class Captor {
     return false;
   }
 
+  /** Every pod gets its plain network back, for when the mesh leaves the node. Best effort: the node is going on alone. */
+  async releaseAll(): Promise<void> {
+    const captured = [...this.#entries.values()].flatMap(({ pod, isRedirected }) =>
+      pod !== undefined && isRedirected ? [pod] : [],
+    );
+    await Promise.allSettled(
+      captured.map(async (pod) => {
+        await this.#effects.release(pod);
+        await this.#effects.mark(pod, false);
+      }),
+    );
+  }
+
   get isSettled(): boolean {
     return [...this.#entries.values()].every((entry) => (entry.wanted !== undefined) === entry.isRedirected);
   }

@@ -92,3 +92,5 @@ table ip ${nodeTable} {
   }
 }
 `;
+
+export const noNodeRules = (): string => `table ip ${nodeTable}\ndelete table ip ${nodeTable}\n`;
