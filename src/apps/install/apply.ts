@@ -3,7 +3,7 @@
  * install changes only what differs and leaves what users own alone.
  */
 import type { AnyObject, KubeObject, ResourceType } from "../../core/api/kube.ts";
-import { agentName, controlPlaneName, systemNamespace } from "../../core/api/names.ts";
+import { agentName, controlPlaneName, label, systemNamespace } from "../../core/api/names.ts";
 import { meshKinds } from "../../core/api/mesh-kinds.ts";
 import { builtin } from "../../core/api/resources.ts";
 import type { Host } from "../../io/host/host.ts";
@@ -146,15 +146,20 @@ async function remove(client: KubeClient, type: ResourceType, name: string, name
   }
 }
 
-const agentsGoneMsMax = 30_000;
+const podsGoneMsMax = 30_000;
 
-/** Agents let the pods of their node go when their DaemonSet is gone; they need their permissions until then. */
-async function agentsGone(host: Host, client: KubeClient, options: UninstallOptions): Promise<void> {
-  const end = host.clock.now() + agentsGoneMsMax;
-  const select = { namespace: systemNamespace, labelSelector: `app=${agentName}`, signal: options.signal };
+/**
+ * Waits for the programs to end before what they need goes: agents let the pods of their node go once their DaemonSet is
+ * gone, and a control plane that still runs would write again what is deleted.
+ */
+async function podsGone(host: Host, client: KubeClient, app: string, options: UninstallOptions): Promise<void> {
+  const end = host.clock.now() + podsGoneMsMax;
+  const select = { namespace: systemNamespace, labelSelector: `app=${app}`, signal: options.signal };
   while ((await client.list(builtin.pods, select)).items.length > 0) {
     if (host.clock.now() > end) {
-      options.say(`Agents still run after ${agentsGoneMsMax / 1000} s; pods of their nodes may need a restart.`);
+      options.say(
+        `Pods of ${app} still run after ${podsGoneMsMax / 1000} s; what they hold may need a restart of pods.`,
+      );
       return;
     }
     await host.clock.sleep(100, options.signal);
@@ -166,6 +171,22 @@ export interface UninstallOptions {
   readonly purge: boolean;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
+}
+
+/** What the control plane wrote by itself and nobody owns: entries, roots of trust, what it remembers of peers. */
+async function removeGenerated(client: KubeClient, options: UninstallOptions): Promise<number> {
+  const select = { labelSelector: `${label.managedBy}=tombolo`, signal: options.signal };
+  const kinds: readonly ResourceType[] = [meshKinds.serviceEntries, meshKinds.workloadEntries, builtin.configMaps];
+  let removed = 0;
+  for (const type of kinds) {
+    const { items } = await client.list(type, select).catch((error: unknown) => {
+      if (isReason(error, "NotFound")) return { items: [] };
+      throw error;
+    });
+    for (const { metadata } of items) if (await remove(client, type, metadata.name, metadata.namespace)) removed++;
+  }
+  if (removed > 0) options.say(`${removed} generated objects deleted`);
+  return removed;
 }
 
 const isKept = (object: AnyObject): boolean =>
@@ -196,7 +217,10 @@ export async function uninstall(
       options.say(`${object.kind} ${object.metadata.name} deleted`);
       removed++;
     }
-    if (object.kind === "DaemonSet") await agentsGone(host, client, options);
+    if (object.kind === "DaemonSet") await podsGone(host, client, agentName, options);
+    if (object.kind !== "Deployment") continue;
+    await podsGone(host, client, controlPlaneName, options);
+    removed += await removeGenerated(client, options);
   }
   return removed;
 }
