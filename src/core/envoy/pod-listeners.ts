@@ -21,6 +21,12 @@ const firstBytesTimeout = "1s";
 const sourceAddress: StateValue = { key: filterState.originalRemote, value: "%DOWNSTREAM_REMOTE_ADDRESS%" };
 const destinationAddress: StateValue = { key: filterState.originalLocal, value: "%DOWNSTREAM_LOCAL_ADDRESS%" };
 
+/** What a pod of the same node sees as its client: never an address that the app gave itself. */
+const ownAddress = (pod: LocalPod): StateValue => ({
+  key: filterState.originalRemote,
+  value: `${pod.ip}:%DOWNSTREAM_REMOTE_PORT%`,
+});
+
 /** Connections of the pod: the agent is asked for the cluster of each new pair of destination and identity. */
 export function outboundListener(pod: LocalPod, logPath?: string): EnvoyResource {
   const cluster: StateValue = {
@@ -45,7 +51,7 @@ export function outboundListener(pod: LocalPod, logPath?: string): EnvoyResource
       {
         name: "outbound",
         filters: [
-          setFilterState([identityState(pod.identity), namespaceState(pod.netnsPath), sourceAddress, cluster]),
+          setFilterState([identityState(pod.identity), namespaceState(pod.netnsPath), ownAddress(pod), cluster]),
           proxy,
         ],
       },
