@@ -43,7 +43,13 @@ export function applyUpdate(replica: MeshReplica, update: DeltaUpdate): void {
   if (problems.length > 0) throw new Error(problems.slice(0, 5).join(" "));
 }
 
-export function modelClient(host: Host, config: AgentConfig, replica: MeshReplica): DeltaClient {
+/** `connected` is told each time the control plane answers again. */
+export function modelClient(
+  host: Host,
+  config: AgentConfig,
+  replica: MeshReplica,
+  connected: () => void = () => undefined,
+): DeltaClient {
   return new DeltaClient(host, {
     target: () => config.controlPlane,
     credentials: () => controlPlaneCredentials(config),
@@ -53,6 +59,9 @@ export function modelClient(host: Host, config: AgentConfig, replica: MeshReplic
     // Policies first: no address is served under rules that have not arrived.
     subscriptions: [{ typeUrl: typeUrl.authorization }, { typeUrl: typeUrl.address }],
     received: (update) => applyUpdate(replica, update),
-    connection: ({ isConnected, cause }) => host.log.info("model.connection", { isConnected, cause }),
+    connection: ({ isConnected, cause }) => {
+      host.log.info("model.connection", { isConnected, cause });
+      if (isConnected) connected();
+    },
   });
 }

@@ -133,6 +133,12 @@ interface CaptorOptions {
   readonly changed: () => void;
 }
 
+const modelPollMs = 20;
+
+async function modelSynced(host: Host, model: DeltaClient, signal: AbortSignal): Promise<void> {
+  while (!model.isSynced && !signal.aborted) await host.clock.sleep(modelPollMs, signal).catch(() => undefined);
+}
+
 export async function runNode(host: Host, config: AgentConfig, around: Surroundings): Promise<void> {
   const { signal } = around;
   const envoyEnd = new AbortController();
@@ -155,12 +161,12 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     proxy.source.refresh();
   };
   const captor = captorOf(host, config, pods, client, { proxy, podsByUid, signal, changed });
-  const model = modelClient(host, config, replica);
+  const model = modelClient(host, config, replica, () => certificates.store.retryFailed());
   const following = [model.run(signal), certificates.followRoot(() => proxy.source.refresh(), signal)];
   const announcements = await serveAnnouncements(joinPath(config.stateDir, "cni.sock"), pods);
   const dnsOptions = { ...config, port: port.dns, replica, podsByUid };
   const dns = config.captureDns ? await serveMeshDns(host, dnsOptions) : undefined;
-  void pods.run(captor);
+  void pods.run(captor, modelSynced(host, model, signal));
   signal.addEventListener("abort", () => {
     void leave(host, client, captor).finally(() => envoyEnd.abort(signal.reason));
   });

@@ -44,6 +44,23 @@ describe("a wanted identity", () => {
     store.close();
   });
 
+  it("is asked for at once when the CA is said to be back, however long the wait had become", async () => {
+    const { host, asked, state, store } = world();
+    state.isDown = true;
+    store.want(alice);
+    await host.advance(hourMs);
+    state.isDown = false;
+    const before = asked.length;
+    store.retryFailed();
+    await host.settle();
+    expect(asked).toHaveLength(before + 1);
+    expect(store.get(alice)).toBeDefined();
+    store.retryFailed();
+    await host.settle();
+    expect(asked).toHaveLength(before + 1);
+    store.close();
+  });
+
   it("keeps a certificate that is still valid while the CA is away, and asks again within 150 s", async () => {
     const { host, asked, state, store } = world();
     store.want(alice);

@@ -89,6 +89,11 @@ export class CertificateStore {
     for (const entry of this.#entries.values()) this.#enqueue(entry);
   }
 
+  /** Asks now for what could not be had: the control plane is back, and the wait after many failures is long. */
+  retryFailed(): void {
+    for (const entry of this.#entries.values()) if (entry.problem !== undefined) this.#enqueue(entry);
+  }
+
   close(): void {
     for (const entry of this.#entries.values()) this.#drop(entry);
     this.#listeners.clear();

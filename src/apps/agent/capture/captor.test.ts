@@ -23,6 +23,8 @@ function world(overrides: Partial<CaptureEffects> = {}) {
     return Promise.resolve();
   };
   const effects: CaptureEffects = {
+    isThere: () => true,
+    unlistened: ({ uid }) => note(`unlistened ${uid}`),
     netnsOf: (uid) => `/run/netns/${uid}`,
     listening: ({ uid }) => note(`listening ${uid}`),
     redirect: ({ uid, isDraining }) => note(`redirect ${uid}${isDraining ? " draining" : ""}`),
@@ -102,6 +104,35 @@ describe("captor", () => {
     stop.abort(new Error("asked to end"));
     await captor.releaseAll();
     expect(steps.filter((step) => step.startsWith("release")).sort()).toEqual(["release a", "release b"]);
+  });
+
+  it.each([
+    ["the kubelet says so", { netns: "/run/netns/second" }],
+    ["the old namespace is gone", {}],
+  ])("captures a pod anew that got another network namespace: %s", async (_how, second) => {
+    let path = "/run/netns/first";
+    const { steps, captor, stop } = world({
+      isThere: ({ netnsPath }) => netnsPath === path,
+      netnsOf: () => path,
+    });
+    captor.want(wanted(pod("a", "netns" in second ? { netns: path } : {})));
+    await captor.captured("a", stop.signal);
+    await vi.waitFor(() => expect(steps).toContain("mark a true"));
+    steps.length = 0;
+    path = "/run/netns/second";
+    captor.want(wanted(pod("a", { ...second, isMarked: true })));
+    expect(await captor.captured("a", stop.signal)).toBe(true);
+    expect(steps).toEqual(["changed", "unlistened a", "changed", "listening a", "redirect a", "addresses 10.1.0.2"]);
+    expect(captor.podsByUid.get("a")?.netnsPath).toBe("/run/netns/second");
+  });
+
+  it("does not capture a pod without an IPv4 address, and goes on with the others", async () => {
+    const { steps, captor, stop } = world();
+    captor.want(wanted(pod("six", { ip: "fd00::2" }), pod("a")));
+    expect(await captor.captured("a", stop.signal)).toBe(true);
+    expect(steps).toContain("addresses 10.1.0.2");
+    expect(steps).not.toContain("redirect six");
+    stop.abort(new Error("the test is over"));
   });
 
   it("does nothing for a pod that did not change", async () => {

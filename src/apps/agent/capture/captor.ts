@@ -12,6 +12,10 @@ import type { WantedPod } from "./wanted.ts";
 export interface CaptureEffects {
   /** Path of the pod's network namespace; undefined while no process of it runs. */
   netnsOf(uid: string): string | undefined;
+  /** Whether the pod's network namespace still exists. */
+  isThere(pod: LocalPod): boolean;
+  /** Resolves when Envoy no longer has the pod's listeners. */
+  unlistened(pod: LocalPod, signal: AbortSignal): Promise<void>;
   /** Resolves when Envoy listens in the pod; rejects with a sentence when it does not within its bound. */
   listening(pod: LocalPod, signal: AbortSignal): Promise<void>;
   redirect(pod: LocalPod): Promise<void>;
@@ -30,7 +34,10 @@ interface Entry {
 }
 
 const isEqual = (one: WantedPod, other: WantedPod): boolean =>
-  one.ip === other.ip && one.isDraining === other.isDraining && one.isMarked === other.isMarked;
+  one.ip === other.ip &&
+  one.netns === other.netns &&
+  one.isDraining === other.isDraining &&
+  one.isMarked === other.isMarked;
 
 const retryMs = { least: 250, most: 15_000 };
 
@@ -107,9 +114,13 @@ export class Captor {
       task: Promise.resolve(),
       isQueued: false,
     };
-    if (wanted !== undefined && entry.wanted !== undefined && isEqual(wanted, entry.wanted)) return;
+    if (wanted !== undefined && entry.wanted !== undefined && isEqual(wanted, entry.wanted)) {
+      if (entry.pod === undefined || this.#effects.isThere(entry.pod)) return;
+    }
     this.#entries.set(uid, entry);
     entry.wanted = wanted;
+    // Whoever waits must not be told of the capture of a namespace that the pod has left.
+    if (wanted !== undefined && this.#hasMoved(wanted, entry)) entry.isRedirected = false;
     if (entry.isQueued) return;
     entry.isQueued = true;
     entry.task = entry.task.then(() => this.#settle(uid, entry));
@@ -132,8 +143,15 @@ export class Captor {
     }
   }
 
+  /** The pod got another network namespace, as when its node or its sandbox was started again. */
+  #hasMoved({ netns }: WantedPod, { pod }: Entry): boolean {
+    return pod !== undefined && (netns === undefined ? !this.#effects.isThere(pod) : netns !== pod.netnsPath);
+  }
+
   async #take(wanted: WantedPod, entry: Entry): Promise<void> {
-    const netnsPath = entry.pod?.netnsPath ?? this.#effects.netnsOf(wanted.uid);
+    if (wanted.ip.includes(":")) throw new Error("the pod has no IPv4 address, and capture needs one");
+    if (entry.pod !== undefined && this.#hasMoved(wanted, entry)) await this.#forget(entry.pod, entry);
+    const netnsPath = entry.pod?.netnsPath ?? wanted.netns ?? this.#effects.netnsOf(wanted.uid);
     if (netnsPath === undefined) throw new Error("no process of the pod was found on this node yet");
     const { uid, namespace, name, serviceAccount, ip, isDraining } = wanted;
     const identity = spiffeId(this.#trustDomain, namespace, serviceAccount);
@@ -155,6 +173,16 @@ export class Captor {
     }
     this.#wake();
     if (!wanted.isMarked && !isDraining) await this.#effects.mark(pod, true);
+  }
+
+  /** Envoy must drop the listeners of the old namespace first: it would keep their sockets under the same names. */
+  async #forget(pod: LocalPod, entry: Entry): Promise<void> {
+    entry.isRedirected = false;
+    this.podsByUid.delete(pod.uid);
+    this.#changed();
+    await this.#effects.unlistened(pod, this.#signal);
+    entry.pod = undefined;
+    this.#host.log.info("capture.moved", { pod: `${pod.namespace}/${pod.name}` });
   }
 
   async #letGo(uid: string, entry: Entry): Promise<void> {

@@ -9,7 +9,8 @@ import { fileExists, writeNow } from "../../../io/host/files.ts";
 import { withNamespaces } from "../../../io/host/netns.ts";
 import { isReason, type KubeClient } from "../../../io/kube/client.ts";
 import type { CaptureEffects } from "./captor.ts";
-import { noNodeRules, nodeRules, noPodRoutes, noPodRules, podRoutes, podRules } from "./rules.ts";
+import { noNodeRules, nodeRules, noPodRoutes, noPodRules, noPodRulesOfIpv6 } from "./rules.ts";
+import { podRoutes, podRules, podRulesOfIpv6 } from "./rules.ts";
 
 export interface EffectOptions {
   readonly host: Host;
@@ -44,11 +45,25 @@ function setRetries(host: Host, netnsPath: string, count: string): void {
   }
 }
 
+/** Present when the kernel has IPv6 at all. */
+const ipv6Path = "/proc/net/if_inet6";
+
 export function captureEffects(options: EffectOptions): CaptureEffects {
   const { host, client, dnsAddress } = options;
   const rulesOf = (pod: LocalPod) => podRules({ dnsAddress, isDraining: pod.isDraining });
   return {
     netnsOf: (uid) => options.netnsOf(uid),
+    isThere: (pod) => fileExists(pod.netnsPath),
+    async unlistened(pod, signal) {
+      const names = options.listenersOf(pod);
+      const end = host.clock.now() + listeningMsMax;
+      for (;;) {
+        const active = await options.activeListeners(signal);
+        if (!names.some((name) => active.has(name))) return;
+        if (host.clock.now() > end) throw new Error(`Envoy still listens: ${names.join(", ")}`);
+        await host.clock.sleep(listeningPollMs, signal);
+      }
+    },
     async listening(pod, signal) {
       const wanted = options.listenersOf(pod);
       const end = host.clock.now() + listeningMsMax;
@@ -67,13 +82,16 @@ export function captureEffects(options: EffectOptions): CaptureEffects {
       await runOrThrow("ip", ["-batch", "-"], { input: podRoutes(), inside });
       setRetries(host, pod.netnsPath, retries.captured);
       await nft(rulesOf(pod), pod.netnsPath);
+      if (fileExists(ipv6Path)) await nft(podRulesOfIpv6(), pod.netnsPath);
     },
     async release(pod) {
       if (!fileExists(pod.netnsPath)) return;
       const inside = { net: pod.netnsPath };
       setRetries(host, pod.netnsPath, retries.plain);
       // The pod may end while we let it go; what is gone needs no release.
-      await run("nft", ["-f", "-"], { input: noPodRules(), inside }).catch(() => undefined);
+      for (const input of [noPodRules(), noPodRulesOfIpv6()]) {
+        await run("nft", ["-f", "-"], { input, inside }).catch(() => undefined);
+      }
       await run("ip", ["-force", "-batch", "-"], { input: noPodRoutes(), inside }).catch(() => undefined);
     },
     nodeAddresses: async (addresses) => {

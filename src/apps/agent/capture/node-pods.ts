@@ -14,7 +14,7 @@ import type { Captor } from "./captor.ts";
 import { findNetns } from "./netns.ts";
 import { isInMesh, type WantedPod, wantedPod } from "./wanted.ts";
 
-/** A pod that is announced but that the API does not show within this time is not waited for. */
+/** So long an announced pod is waited for until the API shows it; then the kubelet must ask again. */
 const shownMsMax = 2_000;
 const shownPollMs = 10;
 /** Announcements of pods that never show up. */
@@ -26,6 +26,7 @@ export class NodePods implements AnnouncementHandlers {
   readonly #namespaces: Informer<Namespace>;
   readonly #announced = new Map<string, Announcement>();
   readonly synced: Promise<void>;
+  #isSynced = false;
   /** Set once: the captor needs `netnsOf` and this needs the captor. */
   #captor: Captor | undefined;
 
@@ -34,12 +35,17 @@ export class NodePods implements AnnouncementHandlers {
     this.#host = host;
     this.#pods = startInformer(host, client, builtin.pods, { fieldSelector: `spec.nodeName=${node}`, signal });
     this.#namespaces = startInformer(host, client, builtin.namespaces, { signal });
-    this.synced = Promise.all([this.#pods.synced, this.#namespaces.synced]).then(() => undefined);
+    this.synced = Promise.all([this.#pods.synced, this.#namespaces.synced]).then(() => {
+      this.#isSynced = true;
+    });
   }
 
-  /** Begins to tell the captor, once both caches are filled: a missing namespace must not look like a missing label. */
-  async run(captor: Captor): Promise<void> {
-    await this.synced;
+  /**
+   * Begins to tell the captor, once both caches are filled: a missing namespace must not look like a missing label.
+   * `modelSynced`: before the model is there, pods would be sent past the mesh, since no address is known to be in it.
+   */
+  async run(captor: Captor, modelSynced: Promise<void>): Promise<void> {
+    await Promise.all([this.synced, modelSynced]);
     this.#captor = captor;
     this.#pods.onChange((changes) => {
       for (const { before, after } of changes) {
@@ -59,9 +65,14 @@ export class NodePods implements AnnouncementHandlers {
     if (this.#announced.size >= announcementsMax) this.#announced.clear();
     this.#announced.set(announcement.uid, announcement);
     const pod = await this.#shown(announcement, signal);
-    if (pod === undefined || !isInMesh(pod, this.#namespaceOf(pod))) return false;
+    const name = `${announcement.namespace}/${announcement.name}`;
+    if (pod === undefined) throw new Error(`The API server does not show pod ${name} to the agent yet; ask again.`);
+    if (!isInMesh(pod, this.#namespaceOf(pod))) return false;
+    if (this.#captor === undefined) {
+      throw new Error(`Pod ${name} belongs to the mesh, whose model has not reached this node yet; ask again.`);
+    }
     this.#tell();
-    return this.#captor?.captured(announcement.uid, signal) ?? false;
+    return this.#captor.captured(announcement.uid, signal);
   }
 
   removed(uid: string): void {
@@ -72,7 +83,7 @@ export class NodePods implements AnnouncementHandlers {
     const end = this.#host.clock.now() + shownMsMax;
     while (!signal.aborted) {
       const pod = this.#pods.objects.get(`${namespace}/${name}`);
-      if (pod?.metadata.uid === uid && this.#captor !== undefined) return pod;
+      if (pod?.metadata.uid === uid && this.#isSynced) return pod;
       if (this.#host.clock.now() > end) return undefined;
       await this.#host.clock.sleep(shownPollMs, signal).catch(() => undefined);
     }
@@ -87,7 +98,7 @@ export class NodePods implements AnnouncementHandlers {
     const wanted = new Map<string, WantedPod>();
     for (const pod of this.#pods.objects.values()) {
       const announced = this.#announced.get(pod.metadata.uid ?? "");
-      const found = wantedPod(pod, this.#namespaceOf(pod), annotation.redirection, announced?.ip);
+      const found = wantedPod(pod, this.#namespaceOf(pod), annotation.redirection, announced);
       if (found !== undefined) wanted.set(found.uid, found);
     }
     this.#captor?.want(wanted);

@@ -66,7 +66,26 @@ table ip ${podTable} {
 }
 `;
 
+/**
+ * The mesh captures IPv4 only. Over IPv6 a connection would pass every gate unseen and leave in the clear, so a captured
+ * pod has none but with itself; clients that know both go on with IPv4 at once.
+ */
+export const podRulesOfIpv6 = (): string => `table ip6 ${podTable}
+delete table ip6 ${podTable}
+table ip6 ${podTable} {
+  chain guard_in {
+    type filter hook input priority 0;
+    iifname != "lo" tcp flags & (syn|ack) == syn reject with tcp reset
+  }
+  chain guard_out {
+    type filter hook output priority 0;
+    oifname != "lo" tcp flags & (syn|ack) == syn reject with tcp reset
+  }
+}
+`;
+
 export const noPodRules = (): string => `table ip ${podTable}\ndelete table ip ${podTable}\n`;
+export const noPodRulesOfIpv6 = (): string => `table ip6 ${podTable}\ndelete table ip6 ${podTable}\n`;
 
 /** For `ip -batch`: replies to a taken-over client address are delivered to Envoy's socket in the pod. */
 export const podRoutes = (): string =>

@@ -33,7 +33,12 @@ describe("which pods belong to the mesh", () => {
     expect(isInMesh(pod({}, { spec: { containers: [], hostNetwork: true } }), ambient)).toBe(false);
     expect(wantedPod(pod({}, { status: { podIP: "10.1.0.2", phase: "Succeeded" } }), ambient, "m")).toBeUndefined();
     expect(wantedPod(pod({}, { status: {} }), ambient, "m")).toBeUndefined();
-    expect(wantedPod(pod({}, { status: {} }), ambient, "m", "10.1.0.9")?.ip).toBe("10.1.0.9");
+    expect(wantedPod(pod({}, { status: {} }), ambient, "m", { ip: "10.1.0.9", netns: "/n" })?.ip).toBe("10.1.0.9");
+  });
+
+  it("takes the IPv4 address of a pod that has both", () => {
+    const status = { podIP: "fd00::2", podIPs: [{ ip: "fd00::2" }, { ip: "10.1.0.2" }], phase: "Running" as const };
+    expect(wantedPod(pod({}, { status }), namespace("ambient"), "m")?.ip).toBe("10.1.0.2");
   });
 });
 

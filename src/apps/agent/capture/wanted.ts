@@ -10,6 +10,8 @@ export interface WantedPod {
   readonly name: string;
   readonly serviceAccount: string;
   readonly ip: string;
+  /** Path of its network namespace, when the kubelet announced it. */
+  readonly netns?: string | undefined;
   readonly isDraining: boolean;
   /** The pod carries the annotation already. */
   readonly isMarked: boolean;
@@ -23,15 +25,17 @@ export function isInMesh(pod: Pod, namespace: Namespace | undefined): boolean {
 
 const isOver = (pod: Pod): boolean => pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
 
-/** Undefined: not to be captured, or not yet (no address). `knownIp` is what the kubelet announced before the API says it. */
+/** Undefined: not to be captured, or not yet (no address). `known` is what the kubelet announced before the API says it. */
 export function wantedPod(
   pod: Pod,
   namespace: Namespace | undefined,
   marker: string,
-  knownIp?: string,
+  known?: { readonly ip: string; readonly netns: string },
 ): WantedPod | undefined {
   const { uid, name, namespace: podNamespace, deletionTimestamp, annotations } = pod.metadata;
-  const ip = pod.status?.podIP ?? knownIp;
+  const addresses = [...(pod.status?.podIPs ?? []).map(({ ip: one }) => one), pod.status?.podIP ?? known?.ip ?? ""];
+  // Of a pod with both families, the one that capture knows.
+  const ip = addresses.find((one) => !one.includes(":") && one !== "") ?? addresses.find((one) => one !== "");
   if (uid === undefined || podNamespace === undefined || ip === undefined || ip === "") return undefined;
   if (isOver(pod) || !isInMesh(pod, namespace)) return undefined;
   return {
@@ -40,6 +44,7 @@ export function wantedPod(
     name,
     serviceAccount: pod.spec.serviceAccountName ?? "default",
     ip,
+    netns: known?.netns,
     isDraining: deletionTimestamp !== undefined,
     isMarked: annotations?.[marker] === "enabled",
   };
