@@ -4,6 +4,7 @@ import { check } from "./commands/check.ts";
 import { expose } from "./commands/expose.ts";
 import { install, uninstall } from "./commands/install.ts";
 import { link, unlink } from "./commands/link.ts";
+import { images, load } from "./commands/images.ts";
 import { down, status, up } from "./commands/sandbox.ts";
 import { version } from "./commands/version.ts";
 
@@ -11,6 +12,8 @@ export const commands: readonly Command[] = [
   up,
   down,
   status,
+  load,
+  images,
   install,
   uninstall,
   expose,

@@ -1,7 +1,6 @@
 /** The `tombolo` command: finds the command that the words name, runs it, turns its failure into a sentence. */
-import { errorText } from "../../core/api/error-text.ts";
+import { setMaxListeners } from "node:events";
 import { systemHost } from "../../io/host/host.ts";
-import { KubeError } from "../../io/kube/client.ts";
 import {
   type Command,
   CommandError,
@@ -14,9 +13,13 @@ import {
 } from "./command.ts";
 import { commands } from "./commands.ts";
 import { connector } from "./connect.ts";
+import { exitCode, explain } from "./explain.ts";
 
 const host = systemHost(process.env["TOMBOLO_LOG"] === "debug" ? "debug" : "warn");
 const stop = new AbortController();
+/** Many requests to many clusters wait for the same end; Node would take so many listeners for a leak. */
+const listenersMax = 1_000;
+setMaxListeners(listenersMax, stop.signal);
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => stop.abort(new CommandError(`Stopped by ${signal}.`)));
 }
@@ -31,13 +34,19 @@ const shell: Shell = {
   connect: connector(host),
 };
 
+/** What follows `--` belongs to another program. */
+const asksForHelp = (args: readonly string[]): boolean =>
+  args
+    .slice(0, args.includes("--") ? args.indexOf("--") : args.length)
+    .some((word) => word === "--help" || word === "-h");
+
 const isHelp = (word: string): boolean => word === "--help" || word === "-h" || word === "help";
 
 async function run(words: readonly string[]): Promise<number> {
   const command = findCommand(commands, words);
   if (command !== undefined) {
     const args = words.slice(command.path.length);
-    if (args.some((word) => word === "--help" || word === "-h") && !args.includes("--")) {
+    if (asksForHelp(args)) {
       shell.out(helpOf(command));
       return 0;
     }
@@ -50,16 +59,8 @@ async function run(words: readonly string[]): Promise<number> {
     return 0;
   }
   const known = isKnown ? prefix : [];
-  throw new UsageError(`There is no command 'tombolo ${words.join(" ")}'.\n\n${overview(commands, known)}`);
-}
-
-function explain(error: unknown): { text: string; code: number } {
-  if (error instanceof UsageError) return { text: error.message, code: 2 };
-  if (error instanceof CommandError) {
-    return { text: error.fix === undefined ? error.message : `${error.message}\n${error.fix}`, code: 1 };
-  }
-  if (error instanceof KubeError) return { text: `The API server says: ${error.message}`, code: 1 };
-  return { text: errorText(error), code: 1 };
+  const what = isKnown && words.length > 0 ? "needs one more word" : "is no command";
+  throw new UsageError(`'${["tombolo", ...words].join(" ")}' ${what}.\n\n${overview(commands, known)}`);
 }
 
 try {
@@ -68,7 +69,7 @@ try {
   const { text, code } = explain(error);
   process.stderr.write(`Error: ${text.trim()}\n`);
   if (process.env["TOMBOLO_LOG"] === "debug" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  process.exitCode = code;
+  process.exitCode = stop.signal.aborted ? exitCode.interrupted : code;
 }
 // Idle connections of the API client must not keep the command alive.
 process.exit();

@@ -32,7 +32,7 @@ import {
 import { clusterNameProblem, hostAddress, limits } from "./network/addresses.ts";
 import { removeClusterNetwork, removeSandboxNetwork, unmountBelow } from "./network/leftovers.ts";
 import { makeBridge } from "./network/links.ts";
-import { clusterDirectory, readState, stateFile, writeState } from "./state.ts";
+import { clusterDirectory, meshRootFile, readState, stateFile, writeState } from "./state.ts";
 import type { ClusterState, SandboxState } from "./state.ts";
 
 export interface UpOptions {
@@ -141,7 +141,7 @@ async function wantedState(host: Host, home: string, options: UpOptions): Promis
     const has = state.clusters.find((cluster) => cluster.name === name);
     if (has !== undefined && options.nodes !== undefined && options.nodes !== has.nodes) {
       throw new MachineProblem(
-        `Cluster ${name} has ${has.nodes} nodes, not ${nodes}; take the sandbox down to start it with another number.`,
+        `Cluster ${name} has ${has.nodes} ${has.nodes === 1 ? "node" : "nodes"}, not ${nodes}; take the sandbox down to start it with another number.`,
       );
     }
     if (has !== undefined) continue;
@@ -234,6 +234,7 @@ export async function down(
       );
     await removePath(joinPath(home, "clusters"));
     await removePath(joinPath(home, "images.json"));
+    await removePath(meshRootFile(home));
     await removePath(stateFile(home));
   });
   if (listNow(home).length === 0) await removePath(home);

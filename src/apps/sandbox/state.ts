@@ -32,6 +32,8 @@ export interface SandboxState {
   readonly envoy: string;
 }
 
+/** The root of trust that the meshes of all clusters share, for whoever installs them. */
+export const meshRootFile = (home: string): string => joinPath(home, "mesh-root.json");
 export const stateFile = (home: string): string => joinPath(home, "sandbox.json");
 export const clusterDirectory = (home: string, cluster: string): string => joinPath(home, "clusters", cluster);
 /** Holds the pid of a cluster's process once everything of it runs. */

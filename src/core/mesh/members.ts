@@ -153,7 +153,7 @@ const canonical = (labels: Labels, fallback: string): Pick<Workload, "canonicalN
 });
 
 /** `region/zone/subzone`. */
-export function parseLocality(text: string | undefined): Locality {
+function parseLocality(text: string | undefined): Locality {
   const [region = "", zone = "", subzone = ""] = (text ?? "").split("/");
   return { region, zone, subzone };
 }

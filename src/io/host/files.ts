@@ -14,10 +14,12 @@ import {
 } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 export const joinPath = join;
 export const parentPath = dirname;
+/** Absolute, as seen from the working directory. */
+export const resolvePath = resolve;
 export const homeDirectory = homedir;
 
 const isMissing = (error: unknown): boolean =>

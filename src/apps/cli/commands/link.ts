@@ -20,12 +20,12 @@ const direction = {
   namespace: gatewayNamespaceFlag,
 } as const;
 
-interface Pair {
+export interface Pair {
   readonly from: string;
   readonly to: string;
 }
 
-function pairsOf(flags: Flags): readonly Pair[] {
+export function pairsOf(flags: Flags): readonly Pair[] {
   const contexts = [...new Set(flags.list("contexts"))];
   const from = flags.text("from");
   const to = flags.text("to");

@@ -9,16 +9,21 @@ import {
 import { MachineProblem } from "../../sandbox/machine.ts";
 import { fileExists, joinPath, parentPath } from "../../../io/host/files.ts";
 import { type Command, CommandError, columns, type Flags, type Shell, UsageError } from "../command.ts";
+import { clusterNameProblem } from "../../sandbox/network/addresses.ts";
 import { meshUp } from "../sandbox/mesh.ts";
 import { Steps } from "../sandbox/steps.ts";
 
 const nodesDefault = 1;
 
-function clusterNames(flags: Flags): readonly string[] | undefined {
+export function clusterNames(flags: Flags): readonly string[] | undefined {
   const given = flags.list("clusters");
   if (given.length === 0) return undefined;
   const [only = ""] = given;
-  if (given.length > 1 || !/^\d+$/.test(only)) return given;
+  if (given.length > 1 || !/^\d+$/.test(only)) {
+    const problem = given.map(clusterNameProblem).find((one) => one !== undefined);
+    if (problem !== undefined) throw new UsageError(`--clusters: ${problem}`);
+    return given;
+  }
   const count = Number(only);
   if (count < 1) throw new UsageError(`--clusters ${only}: give a number from 1, or names such as alpha,beta.`);
   return Array.from({ length: count }, (_, at) => `cluster${at + 1}`);
@@ -69,14 +74,15 @@ async function bringUp(shell: Shell, flags: Flags): Promise<number> {
   const isBare = flags.isSet("bare");
   const withSamples = flags.isSet("samples");
   if (isBare && withSamples) throw new UsageError("Use either --bare or --samples: the samples need the mesh.");
-  const steps = new Steps(shell);
   const clusters = clusterNames(flags);
+  const nodes = nodeCount(flags);
+  const steps = new Steps(shell);
   const wasThere = (await sandboxStatus()) !== undefined;
   try {
     const summary = await steps.run("clusters", () =>
       sandboxUp(shell.host, {
         ...(clusters === undefined ? {} : { clusters }),
-        ...(wasThere && flags.text("nodes") === undefined ? {} : { nodes: nodeCount(flags) }),
+        ...(wasThere && flags.text("nodes") === undefined ? {} : { nodes }),
         ephemeral: flags.isSet("ephemeral"),
         signal: shell.signal,
         progress: (text) => shell.host.log.info("sandbox", { step: text }),

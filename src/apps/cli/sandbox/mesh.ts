@@ -12,6 +12,7 @@ import { builtin } from "../../../core/api/resources.ts";
 import { isReason, type KubeClient } from "../../../io/kube/client.ts";
 import { type MintedCa, mintIntermediate, mintRoot, pluggedInSecret } from "../../../io/identity/mint.ts";
 import { joinPath, readText, writeAtomically } from "../../../io/host/files.ts";
+import { meshRootFile } from "../../sandbox/state.ts";
 import { CommandError, type Connection, type Shell } from "../command.ts";
 import { expose } from "../commands/expose.ts";
 import { link } from "../commands/link.ts";
@@ -24,9 +25,9 @@ const sampleFiles = ["in-ambient.yaml", "client-in-ambient.yaml"];
 const sampleDeployments = ["in-ambient", "client-in-ambient"];
 const readyMsMax = 60_000;
 
-/** The sandbox's root lives as long as its state directory, so that a cluster added later shares it. */
+/** The sandbox's root lives until `down`, so that a cluster added later shares it. */
 async function rootOf(shell: Shell, home: string): Promise<MintedCa> {
-  const path = joinPath(home, "mesh-root.json");
+  const path = meshRootFile(home);
   const kept = await readText(path);
   // Written below, readable by its owner only.
   if (kept !== undefined) return JSON.parse(kept) as MintedCa;

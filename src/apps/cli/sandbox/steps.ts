@@ -1,6 +1,6 @@
 /** Progress of a long command: each step with its time and the time in all; a failure names its step. */
-import { errorText } from "../../../core/api/error-text.ts";
 import { CommandError, type Shell } from "../command.ts";
+import { sentencesOf } from "../explain.ts";
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
@@ -21,8 +21,8 @@ export class Steps {
       return result;
     } catch (error) {
       this.#shell.note(`  ✘ ${name}`);
-      const cause = errorText(error);
-      throw new CommandError(`Step "${name}" failed: ${cause}`, error instanceof CommandError ? error.fix : undefined);
+      const [sentence, fix] = sentencesOf(error);
+      throw new CommandError(`Step "${name}" failed: ${sentence}`, fix);
     }
   }
 

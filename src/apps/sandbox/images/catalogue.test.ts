@@ -1,5 +1,9 @@
-import { describe, expect, it } from "vitest";
-import { recipeFor, repositoryOf, unknownImageText } from "./catalogue.ts";
+/** Image names and the programs they lead to: built in, and the user's own. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { ImageProblem, Images, listImages, loadImage, recipeFor, repositoryOf, unknownImageText } from "./catalogue.ts";
 
 const programs = { node: "/usr/bin/node", dist: "/opt/t/dist", envoy: "/opt/t/envoy" };
 const argvOf = (image: string, user = [] as { image: string; argv: string[] }[]) =>
@@ -36,5 +40,26 @@ describe("image names", () => {
     expect(argvOf("team/app")).toBeUndefined();
     expect(argvOf("evil/alpine")).toBeUndefined();
     expect(unknownImageText("team/app:1")).toContain("tombolo sandbox load team/app:1 -- ");
+  });
+});
+
+describe("mappings of the user", () => {
+  const directory = mkdtempSync(join(tmpdir(), "tombolo-images-"));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  it("hold at once, replace their like, and come first in the list", async () => {
+    const images = new Images(directory, programs);
+    await expect(images.resolve("team/app:1")).rejects.toThrow(ImageProblem);
+    await loadImage(directory, "team/app:1", ["old"]);
+    await loadImage(directory, "team/app:1", ["new", "--flag"]);
+    expect((await images.resolve("team/app:1")).entrypoint).toEqual(["new", "--flag"]);
+    const listed = await listImages(directory);
+    expect(listed[0]).toEqual({ image: "team/app:1", says: "new --flag", isOwn: true });
+    expect(listed.filter(({ isOwn }) => isOwn)).toHaveLength(1);
+  });
+
+  it("in a file that somebody spoiled are a sentence that names the file", async () => {
+    writeFileSync(join(directory, "images.json"), "{");
+    await expect(listImages(directory)).rejects.toThrow(/images\.json is not a list/);
   });
 });

@@ -124,18 +124,20 @@ export const unknownImageText = (image: string): string =>
   `the sandbox pulls no images and knows no program for "${image}"; map it to one of this machine with: ` +
   `tombolo sandbox load ${image} -- <program> [argument...]`;
 
-/** The user's mappings, read anew for every use: `tombolo sandbox load` works on a running sandbox. */
+const mappingsFile = (stateDirectory: string): string => joinPath(stateDirectory, "images.json");
+
+/** The user's mappings are read anew for every use: `tombolo sandbox load` works on a running sandbox. */
 export class Images {
-  private readonly file: string;
+  private readonly stateDirectory: string;
   private readonly programs: Programs;
 
   constructor(stateDirectory: string, programs: Programs) {
-    this.file = joinPath(stateDirectory, "images.json");
+    this.stateDirectory = stateDirectory;
     this.programs = programs;
   }
 
   async resolve(image: string): Promise<Recipe> {
-    const recipe = recipeFor(image, await readMappings(this.file), this.programs);
+    const recipe = recipeFor(image, await readMappings(this.stateDirectory), this.programs);
     if (recipe === undefined) throw new ImageProblem(unknownImageText(image));
     const script = recipe.entrypoint[1];
     if (script?.startsWith(this.programs.dist) === true && !fileExists(script)) {
@@ -143,29 +145,45 @@ export class Images {
     }
     return recipe;
   }
-
-  async list(): Promise<readonly { readonly image: string; readonly says: string }[]> {
-    const own = (await readMappings(this.file)).map(({ image, argv }) => ({ image, says: argv.join(" ") }));
-    const given = builtIns.flatMap(({ repositories, says }) => repositories.map((image) => ({ image, says })));
-    return [...own, ...given];
-  }
-
-  async load(image: string, argv: readonly string[]): Promise<void> {
-    if (argv.length === 0)
-      throw new Error(`Say which program "${image}" is: tombolo sandbox load ${image} -- <program>`);
-    const others = (await readMappings(this.file)).filter((one) => one.image !== image);
-    await writeAtomically(this.file, `${JSON.stringify([...others, { image, argv }], null, 2)}\n`);
-  }
 }
 
-async function readMappings(file: string): Promise<readonly UserMapping[]> {
+export interface ListedImage {
+  readonly image: string;
+  readonly says: string;
+  /** Mapped by the user. */
+  readonly isOwn: boolean;
+}
+
+/** What the sandbox can run: the user's mappings first, as they win. */
+export async function listImages(stateDirectory: string): Promise<readonly ListedImage[]> {
+  const own = (await readMappings(stateDirectory)).map(({ image, argv }) => ({ image, says: argv.join(" ") }));
+  const given = builtIns.flatMap(({ repositories, says }) => repositories.map((image) => ({ image, says })));
+  return [...own.map((one) => ({ ...one, isOwn: true })), ...given.map((one) => ({ ...one, isOwn: false }))];
+}
+
+/** Maps an image name to a program of this machine; a mapping of the same name is replaced. */
+export async function loadImage(stateDirectory: string, image: string, argv: readonly string[]): Promise<void> {
+  const others = (await readMappings(stateDirectory)).filter((one) => one.image !== image);
+  await writeAtomically(mappingsFile(stateDirectory), `${JSON.stringify([...others, { image, argv }], null, 2)}\n`);
+}
+
+async function readMappings(stateDirectory: string): Promise<readonly UserMapping[]> {
+  const file = mappingsFile(stateDirectory);
   const text = await readText(file);
   if (text === undefined) return [];
-  const value: unknown = JSON.parse(text);
+  const value = parsed(text);
   if (!Array.isArray(value)) throw new Error(`${file} is not a list of image mappings; remove it to start anew.`);
   return value.flatMap((one: unknown): UserMapping[] => {
     const isMapping =
       typeof one === "object" && one !== null && "image" in one && "argv" in one && Array.isArray(one.argv);
     return isMapping ? [{ image: String(one.image), argv: (one.argv as unknown[]).map(String) }] : [];
   });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
