@@ -6,6 +6,7 @@ import { at, fieldsOf } from "../api/json.ts";
 import { KubeError } from "../../../io/kube/client.ts";
 import type { TestCluster } from "../testing/cluster.ts";
 import { adminToken, object, testCluster, types } from "../testing/cluster.ts";
+import { actingUser } from "./impersonation.ts";
 import { authorize, refusal } from "./rbac.ts";
 
 let cluster: TestCluster;
@@ -150,5 +151,31 @@ describe("access", () => {
     if (admin !== undefined) expect(authorize(cluster.context, admin, question)).toBeDefined();
     expect(cluster.identities.authenticator.userOf("Bearer wrong")).toBeUndefined();
     expect(cluster.identities.authenticator.userOf(undefined)).toBeUndefined();
+  });
+});
+
+describe("acting as another", () => {
+  const admin = { username: "kubernetes-admin", groups: ["system:masters", "system:authenticated"] };
+  const asUser = (headers: Record<string, string>, user = admin) => actingUser(cluster.context, user, headers);
+
+  it("is for those who may, and gives the other's groups only", () => {
+    expect(asUser({ "impersonate-user": "system:serviceaccount:shop:cart" })).toEqual({
+      username: "system:serviceaccount:shop:cart",
+      groups: ["system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"],
+    });
+    expect(asUser({ "impersonate-user": "anna", "impersonate-group": "ops, dev" })).toEqual({
+      username: "anna",
+      groups: ["ops", "dev", "system:authenticated"],
+    });
+    expect(asUser({})).toBe(admin);
+  });
+
+  it("is refused to everybody else, and without a user", () => {
+    const nobody = { username: "nobody", groups: ["system:authenticated"] };
+    expect(() => asUser({ "impersonate-user": "anna" }, nobody)).toThrow(
+      /"nobody" cannot impersonate resource "users"/,
+    );
+    expect(() => asUser({ "impersonate-group": "system:masters" }, nobody)).toThrow(/without a user/);
+    expect(() => asUser({ "impersonate-user": "anna", "impersonate-uid": "1" })).toThrow(/impersonate-uid/);
   });
 });

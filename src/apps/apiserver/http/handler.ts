@@ -9,6 +9,7 @@ import type { Listed } from "../api/list.ts";
 import type { Verbs } from "../api/verbs.ts";
 import { nameOfFieldSelector } from "../api/selectors.ts";
 import { listBody } from "../api/verbs.ts";
+import { actingUser } from "../auth/impersonation.ts";
 import { authorize, refusal } from "../auth/rbac.ts";
 import type { Identities } from "../auth/reviews.ts";
 import { partialMetadata, renderTable } from "../tables/table.ts";
@@ -66,9 +67,10 @@ export class Handler {
 
   /** Who asks, and about what; throws 401, 403 and 404. Also for requests that become streams. */
   admit(request: IncomingMessage, url: URL): { readonly user: User; readonly path: ResourcePath } {
-    const user = this.#parts.identities.authenticator.userOf(request.headers.authorization);
-    if (user === undefined) throw unauthorized();
+    const caller = this.#parts.identities.authenticator.userOf(request.headers.authorization);
+    if (caller === undefined) throw unauthorized();
     const { context } = this.#parts.verbs;
+    const user = actingUser(context, caller, request.headers);
     const path = parsePath(context.registry, url.pathname);
     if (path === undefined) {
       const question = { verb: (request.method ?? "GET").toLowerCase(), path: url.pathname };

@@ -39,7 +39,7 @@ export const rbacGroup: GroupDeclaration = {
     {
       kind: "Role",
       plural: "roles",
-      about: "Rights in one namespace; stored, not enforced by the sandbox.",
+      about: "Rights in one namespace.",
       nameForm: "path",
       printer: rolePrinter,
       fields: { rules },
@@ -48,7 +48,7 @@ export const rbacGroup: GroupDeclaration = {
     {
       kind: "ClusterRole",
       plural: "clusterroles",
-      about: "Rights in the whole cluster; stored, not enforced by the sandbox.",
+      about: "Rights in the whole cluster.",
       isClusterScoped: true,
       nameForm: "path",
       printer: clusterRolePrinter,
