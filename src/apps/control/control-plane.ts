@@ -45,7 +45,7 @@ const defaultListeners: Listeners = {
   controlPlane: port.controlPlane,
   metrics: port.controlPlaneMetrics,
   readiness: port.controlPlaneReadiness,
-  debug: 15_013,
+  debug: port.controlPlaneDebug,
 };
 
 export interface ControlPlaneOptions {

@@ -86,7 +86,8 @@ export const port = {
   controlPlane: 15012,
   controlPlaneMetrics: 15014,
   controlPlaneReadiness: 8080,
-  envoyAdmin: 15000,
+  /** What the model holds; on the loopback address only. */
+  controlPlaneDebug: 15013,
   proxyMetrics: 15020,
   readiness: 15021,
   dns: 15053,
