@@ -1,7 +1,7 @@
 /** What a pod may try against another: other address families, other people's addresses, doors that are closed. Needs root. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { podRulesOfIpv6 } from "../../src/apps/agent/capture/rules.ts";
-import type { Policy } from "../../src/core/mesh/model.ts";
+import type { Policy, PolicyMatch } from "../../src/core/mesh/model.ts";
 import { appPorts, Lab, poll, service } from "./kit/lab.ts";
 import { sh } from "./kit/netns.ts";
 
@@ -104,6 +104,63 @@ describe("a denied client", () => {
     }
     replica.removePolicy("shop/nobody");
   });
+});
+
+describe("a policy of every kind of match", () => {
+  const cidr = "10.42.0.0/16";
+  const none = {
+    namespaces: [],
+    notNamespaces: [],
+    principals: [],
+    notPrincipals: [],
+    sourceIps: [],
+    notSourceIps: [],
+    destinationIps: [],
+    notDestinationIps: [],
+    destinationPorts: [],
+    notDestinationPorts: [],
+  };
+  const exact = (value: string) => ({ kind: "exact", value }) as const;
+  const kinds = [
+    exact("shop"),
+    { kind: "prefix", value: "sh" },
+    { kind: "suffix", value: "op" },
+    { kind: "presence" },
+  ] as const;
+  const principals = [
+    exact("cluster.local/ns/shop/sa/evil"),
+    { kind: "prefix", value: "cluster.local/ns/shop/" },
+    { kind: "suffix", value: "/sa/evil" },
+    { kind: "presence" },
+  ] as const;
+  const matches: readonly PolicyMatch[] = [
+    ...kinds.map((kind) => ({ ...none, namespaces: [kind] })),
+    ...principals.map((kind) => ({ ...none, principals: [kind] })),
+    { ...none, sourceIps: [cidr] },
+    { ...none, destinationIps: [cidr] },
+    { ...none, destinationPorts: [8080] },
+    { ...none, notNamespaces: [exact("other")], notPrincipals: [exact("cluster.local/ns/other/sa/x")] },
+    { ...none, notSourceIps: ["192.0.2.0/24"], notDestinationIps: ["192.0.2.0/24"], notDestinationPorts: [9] },
+  ];
+  const policy = (action: Policy["action"], match: PolicyMatch): Policy => ({
+    name: "each",
+    namespace: "shop",
+    scope: "namespace",
+    action,
+    groups: [[[match]]],
+  });
+  const answer = async () => (await curl("evil", `http://${pods.near.ip}:8080/`)).text;
+
+  it.each(matches.map((match) => [JSON.stringify(match).replaceAll(/"\w+":\[\],?/g, ""), match] as const))(
+    "is understood by Envoy, denying and allowing: %s",
+    async (_text, match) => {
+      replica.setPolicy(policy("deny", match));
+      await poll("the denial", async () => (await answer()) === "");
+      replica.setPolicy(policy("allow", match));
+      await poll("the permission", async () => (await answer()) === "near 10.42.1.2");
+      replica.removePolicy("shop/each");
+    },
+  );
 });
 
 it("has nothing refused by any Envoy", () => {

@@ -155,7 +155,10 @@ function atomPredicate(atom: Atom): JsonObject {
     case "namespace":
       return {
         input: identityInput,
-        value_match: { safe_regex: { regex: `spiffe://[^/]+/ns/${namespacePattern(atom.match)}/sa/[^/]+` } },
+        // Here Envoy insists on the engine, though there is only one.
+        value_match: {
+          safe_regex: { google_re2: {}, regex: `spiffe://[^/]+/ns/${namespacePattern(atom.match)}/sa/[^/]+` },
+        },
       };
     case "port":
       return { input: portInput, value_match: { exact: String(atom.port) } };

@@ -7,6 +7,8 @@ export const podListenerName = {
   gate: (podUid: string): string => `p|${podUid}`,
 } as const;
 
+export const isGateName = (name: string): boolean => name.startsWith(podListenerName.gate(""));
+
 /** Envoy cluster that leads to a pod's gate. */
 export const gateClusterName = (podUid: string): string => `gate|${podUid}`;
 

@@ -4,7 +4,7 @@ import { destinationOf, dialCluster, dialEndpoints } from "./dial.ts";
 import { podWorkloadUid } from "./endpoints.ts";
 import { gateCluster, gateListener } from "./gate.ts";
 import { exportedPort, gatewayResources, sniCluster, sniEndpoints } from "./gateway.ts";
-import { parseDialClusterName } from "./names.ts";
+import { isGateName, parseDialClusterName } from "./names.ts";
 import { inboundListener, outboundListener } from "./pod-listeners.ts";
 import { decisionOf } from "./policy.ts";
 import { envoyType, type EnvoyResource, type TypeUrl } from "./resource.ts";
@@ -21,6 +21,8 @@ export interface ResourceSet {
   isAlwaysAffected(change: ReplicaChange): boolean;
   /** Whether a change of the replica may change what the name stands for. */
   isAffected(name: string, change: ReplicaChange): boolean;
+  /** Better gone than as it was before, when Envoy refuses what it should become. */
+  isClosedWhenRefused(name: string): boolean;
 }
 
 export interface ResourceOptions {
@@ -61,6 +63,8 @@ export function nodeResourceSet(
       const destination = destinationOf(view, dial);
       return destination.serviceKey !== undefined && change.services.has(destination.serviceKey);
     },
+    // The old gate may let in whom a new policy forbids.
+    isClosedWhenRefused: isGateName,
   };
 }
 
@@ -80,6 +84,7 @@ export function gatewayResourceSet(viewOf: () => GatewayView, { accessLogPath }:
       return undefined;
     },
     isAlwaysAffected: () => false,
+    isClosedWhenRefused: () => false,
     isAffected: (name, change) => {
       const keys = exportedPort(viewOf(), name)?.serviceKeys ?? [];
       // A name that leads nowhere may lead somewhere after any change of a service.

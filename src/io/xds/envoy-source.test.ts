@@ -203,6 +203,23 @@ describe("the resources of a node", () => {
     expect(errors).toEqual([]);
   });
 
+  it("include no gate that Envoy refuses to change, until it comes out different", () => {
+    const { source, replica, pushes, errors } = world();
+    const [gate, inbound] = ["p|1", "in|1"];
+    expect([...source.names(envoyType.listener)]).toContain(gate);
+    replica.setPolicy(policy);
+    pushes.length = 0;
+    source.refused({ typeUrl: envoyType.listener, names: [gate, inbound], message: `${gate}: no such thing` });
+    expect([...source.names(envoyType.listener)]).not.toContain(gate);
+    expect([...source.names(envoyType.listener)]).toContain(inbound);
+    expect(pushes).toEqual([`changed Listener ${gate}`]);
+    expect(errors).toHaveLength(1);
+    source.refresh();
+    expect([...source.names(envoyType.listener)]).not.toContain(gate);
+    replica.removePolicy("shop/p");
+    expect([...source.names(envoyType.listener)]).toContain(gate);
+  });
+
   it("of a gateway, and the bootstrap, fit too", () => {
     const { replica } = world();
     const view = {

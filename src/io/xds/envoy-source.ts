@@ -9,6 +9,7 @@ import type { ResourceSet } from "../../core/envoy/resource-set.ts";
 import type { ReplicaChange } from "../../core/mesh/replica.ts";
 import type { Host } from "../host/host.ts";
 import { DeltaServer, type Rejection } from "./delta-server.ts";
+import type { StreamRejection } from "./delta-stream.ts";
 import { versionOf, type ResourceSource, type VersionedResource } from "./resource-source.ts";
 import type { EnvoySchema } from "./schema.ts";
 
@@ -28,6 +29,9 @@ export interface EnvoyPush {
   resend(typeUrl: string, names: Iterable<string>): void;
 }
 
+/** What Envoy refused and therefore lost is offered again after so long, in case the refusal was of something older. */
+const refusedMs = 15_000;
+
 export class EnvoySource implements ResourceSource {
   readonly #host: Host;
   readonly #schema: EnvoySchema;
@@ -35,6 +39,9 @@ export class EnvoySource implements ResourceSource {
   readonly #push: EnvoyPush;
   readonly #alwaysByType = new Map<TypeUrl, Map<string, Held>>(envoyPushOrder.map((type) => [type, new Map()]));
   readonly #demandsByType = new Map<TypeUrl, Map<string, Demand>>(envoyPushOrder.map((type) => [type, new Map()]));
+
+  /** Name → the text that Envoy refused and that it must not have in an older form either. */
+  readonly #refused = new Map<string, string>();
 
   constructor(host: Host, schema: EnvoySchema, resources: ResourceSet, push: EnvoyPush) {
     this.#host = host;
@@ -84,6 +91,29 @@ export class EnvoySource implements ResourceSource {
     this.#refreshDemands(() => true);
   }
 
+  /** Envoy did not take these names, and says in the message which it means. */
+  refused({ typeUrl, names, message }: StreamRejection): void {
+    const held = this.#always(typeUrl);
+    const closing = names.filter((name) => held.has(name) && this.#resources.isClosedWhenRefused(name));
+    const meant = closing.filter((name) => message.includes(name));
+    for (const name of meant.length > 0 ? meant : closing) {
+      this.#refused.set(name, held.get(name)?.text ?? "");
+      this.#host.log.error("envoy.closed", { name, hint: "Envoy refused it; until it changes, nobody passes." });
+      this.#host.clock.after(refusedMs, () => {
+        if (this.#refused.delete(name)) this.#refreshAlways();
+      });
+    }
+    if (closing.length > 0) this.#refreshAlways();
+  }
+
+  #isRefused({ name, resource }: EnvoyResource): boolean {
+    const text = this.#refused.get(name);
+    if (text === undefined) return false;
+    if (text === JSON.stringify(resource)) return true;
+    this.#refused.delete(name);
+    return false;
+  }
+
   /** For `MeshReplica.onChange`. */
   replicaChanged(change: ReplicaChange): void {
     if (this.#resources.isAlwaysAffected(change)) this.#refreshAlways();
@@ -99,6 +129,7 @@ export class EnvoySource implements ResourceSource {
     };
     for (const resource of wanted) {
       const { type, name } = resource;
+      if (this.#isRefused(resource)) continue;
       namesByType.get(type)?.add(name);
       const before = this.#always(type).get(name);
       const after = this.#make(resource, before);
@@ -182,7 +213,10 @@ export async function serveEnvoy(host: Host, schema: EnvoySchema, options: Envoy
       options.connected?.(peer.node.id);
       return source;
     },
-    rejected: (rejection) => options.rejected?.(rejection),
+    rejected: (rejection) => {
+      source.refused(rejection);
+      options.rejected?.(rejection);
+    },
   });
   const source = new EnvoySource(host, schema, resources, streams);
   const server = new grpc.Server();
