@@ -45,6 +45,16 @@ function setRetries(host: Host, netnsPath: string, count: string): void {
   }
 }
 
+/**
+ * Never takes the routes away to add them anew: for that moment replies of open connections would leave the pod, and the
+ * real client, which knows nothing of them, would reset them.
+ */
+async function addRoutes(inside: { readonly net: string }): Promise<void> {
+  const { stderr } = await run("ip", ["-force", "-batch", "-"], { input: podRoutes(), inside });
+  const problems = stderr.split("\n").filter((line) => !/^$|File exists|^Command failed/.test(line));
+  if (problems.length > 0) throw new Error(`ip -batch: ${problems.join("; ")}`);
+}
+
 /** Present when the kernel has IPv6 at all. */
 const ipv6Path = "/proc/net/if_inet6";
 
@@ -77,9 +87,7 @@ export function captureEffects(options: EffectOptions): CaptureEffects {
     },
     async redirect(pod) {
       const inside = { net: pod.netnsPath };
-      // The rule is added anew each time: "ip rule" keeps no names, so the old one goes first.
-      await run("ip", ["-force", "-batch", "-"], { input: noPodRoutes(), inside });
-      await runOrThrow("ip", ["-batch", "-"], { input: podRoutes(), inside });
+      await addRoutes(inside);
       setRetries(host, pod.netnsPath, retries.captured);
       await nft(rulesOf(pod), pod.netnsPath);
       if (fileExists(ipv6Path)) await nft(podRulesOfIpv6(), pod.netnsPath);

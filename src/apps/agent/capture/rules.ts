@@ -87,12 +87,14 @@ table ip6 ${podTable} {
 export const noPodRules = (): string => `table ip ${podTable}\ndelete table ip ${podTable}\n`;
 export const noPodRulesOfIpv6 = (): string => `table ip6 ${podTable}\ndelete table ip6 ${podTable}\n`;
 
+/** With a preference, so that the kernel knows the rule again and refuses to have it twice. */
+const localRule = `pref 100 fwmark ${originalSourceMark} lookup ${localRouteTable}`;
+
 /** For `ip -batch`: replies to a taken-over client address are delivered to Envoy's socket in the pod. */
 export const podRoutes = (): string =>
-  `rule add fwmark ${originalSourceMark} lookup ${localRouteTable}\nroute replace local 0.0.0.0/0 dev lo table ${localRouteTable}\n`;
+  `route replace local 0.0.0.0/0 dev lo table ${localRouteTable}\nrule add ${localRule}\n`;
 
-export const noPodRoutes = (): string =>
-  `rule del fwmark ${originalSourceMark} lookup ${localRouteTable}\nroute flush table ${localRouteTable}\n`;
+export const noPodRoutes = (): string => `rule del ${localRule}\nroute flush table ${localRouteTable}\n`;
 
 /**
  * Processes of the node itself (kubelet probes) enter captured pods under one address, which pods let pass. `meta skuid`
