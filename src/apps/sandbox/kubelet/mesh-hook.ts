@@ -10,6 +10,8 @@ import type { Host } from "../../../io/host/host.ts";
 import { machinePath } from "../network/addresses.ts";
 
 const waitMs = 5_000;
+/** An agent that crashed comes back sooner; after that the socket is what an agent that is gone left behind. */
+const absentMsMax = 30_000;
 const retryMs = 200;
 const bodyBytesMax = 64 * 1024;
 
@@ -39,37 +41,46 @@ export const hookPod = (pod: Pod, netns: string, ip: string): HookPod => ({
 /** As the agent sees it: /run/tombolo/cni.sock, in the /run of its node. */
 const socketOf = (nodeNetns: string): string => machinePath(nodeNetns, "/run/tombolo/cni.sock");
 
-/** Undefined when all is well; else why the agent could not be asked. Takes five seconds at most. */
-export async function announcePod(
+/**
+ * Rejects while the agent refuses the pod: started now, it would run past the mesh. Resolves with a sentence when no agent
+ * has answered for so long that there seems to be none.
+ */
+export const announcePod = (
   host: Host,
   nodeNetns: string,
   pod: HookPod,
   signal: AbortSignal,
+): Promise<string | undefined> => announceAt(host, socketOf(nodeNetns), pod, signal);
+
+export async function announceAt(
+  host: Host,
+  socketPath: string,
+  pod: HookPod,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
-  const socketPath = socketOf(nodeNetns);
-  const untilMs = host.clock.now() + waitMs;
+  const target = { socketPath, method: "POST", path: "/pods" };
+  const startedMs = host.clock.now();
   for (;;) {
     if (!fileExists(socketPath)) return undefined;
-    const leftMs = untilMs - host.clock.now();
     try {
-      const { code, body } = await call(
-        host,
-        { socketPath, method: "POST", path: "/pods" },
-        JSON.stringify(pod),
-        leftMs,
-      );
+      const { code, body } = await call(host, target, JSON.stringify(pod), waitMs);
       if (code === 200) return undefined;
       throw new Error(`it answered ${code}: ${body.slice(0, 200)}`);
     } catch (error) {
       signal.throwIfAborted();
-      if (host.clock.now() + retryMs >= untilMs) {
-        const why = errorText(error);
-        return `the mesh agent of the node did not take pod ${pod.namespace}/${pod.name}: ${why}`;
-      }
+      const problem = `the mesh agent of the node did not take pod ${pod.namespace}/${pod.name}: ${errorText(error)}`;
+      const triedMs = host.clock.now() - startedMs;
+      if (isNobodyThere(error)) {
+        if (triedMs >= absentMsMax) return problem;
+      } else if (triedMs >= waitMs) throw new Error(problem, { cause: error });
       await host.clock.sleep(retryMs, signal);
     }
   }
 }
+
+/** The socket is still there, and nobody listens on it. */
+const isNobodyThere = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ECONNREFUSED" || error.code === "ENOENT");
 
 /** Best effort: an agent that missed it sees the pod's end on the API server. */
 export async function withdrawPod(host: Host, nodeNetns: string, uid: string): Promise<void> {

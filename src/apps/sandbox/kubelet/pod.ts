@@ -113,8 +113,10 @@ export class PodWorker {
     void this.sandbox.volumes.keep(() => this.pod, this.sandbox.place, signal);
     if (this.pod.spec.hostNetwork === true) return;
     const asked = hookPod(this.pod, netnsPath(this.sandbox.networkName), this.podIp);
-    const problem = await announcePod(this.host, this.means.node.netns, asked, signal);
-    if (problem !== undefined) this.record("Warning", "FailedMeshCapture", problem);
+    await this.untilDone("FailedCreatePodSandBox", async () => {
+      const problem = await announcePod(this.host, this.means.node.netns, asked, signal);
+      if (problem !== undefined) this.record("Warning", "FailedMeshCapture", problem);
+    });
   }
 
   /** Tries until it works or the pod ends; the pod's events tell what is in the way. */
