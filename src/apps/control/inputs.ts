@@ -10,6 +10,7 @@ import type { KubeClient } from "../../io/kube/client.ts";
 import { startInformer } from "../../io/kube/informer.ts";
 import type { Informer } from "../../io/kube/informer.ts";
 import { managedSelector } from "./gateways/controller.ts";
+import { keptOfPod } from "./kept-of-pod.ts";
 
 export type Inputs = ReturnType<typeof startInputs>;
 
@@ -18,7 +19,7 @@ export function startInputs(host: Host, client: KubeClient, signal: AbortSignal)
   return {
     namespaces: startInformer(host, client, builtin.namespaces, watch),
     nodes: startInformer(host, client, builtin.nodes, watch),
-    pods: startInformer(host, client, builtin.pods, watch),
+    pods: startInformer(host, client, builtin.pods, { signal, keep: keptOfPod }),
     services: startInformer(host, client, builtin.services, watch),
     serviceEntries: startInformer(host, client, meshKinds.serviceEntries, watch),
     workloadEntries: startInformer(host, client, meshKinds.workloadEntries, watch),

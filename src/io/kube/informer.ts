@@ -27,10 +27,12 @@ export interface Informer<T> {
   onChange(heard: (changes: readonly InformerChange<T>[]) => void): void;
 }
 
-export interface InformerOptions {
+export interface InformerOptions<T = KubeObject> {
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
+  /** What is kept of an object, where that is less than all of it; name, uid and revision must be. */
+  readonly keep?: (object: T) => T;
   readonly signal: AbortSignal;
 }
 
@@ -47,7 +49,7 @@ export function startInformer<T extends KubeObject>(
   host: Host,
   client: KubeClient,
   type: ResourceType<T>,
-  options: InformerOptions,
+  options: InformerOptions<T>,
 ): Informer<T> {
   return new CachedKind(host, client, type, options);
 }
@@ -58,7 +60,7 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
   private readonly host: Host;
   private readonly client: KubeClient;
   private readonly type: ResourceType<T>;
-  private readonly options: InformerOptions;
+  private readonly options: InformerOptions<T>;
   private readonly listeners: ((changes: readonly InformerChange<T>[]) => void)[] = [];
   private markSynced: () => void = () => undefined;
   /** Where the next watch starts; absent when a list must come first. */
@@ -66,7 +68,7 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
   private failures = 0;
   private notFoundAnswers = 0;
 
-  constructor(host: Host, client: KubeClient, type: ResourceType<T>, options: InformerOptions) {
+  constructor(host: Host, client: KubeClient, type: ResourceType<T>, options: InformerOptions<T>) {
     this.host = host;
     this.client = client;
     this.type = type;
@@ -152,7 +154,7 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
       this.revision = event.object.metadata.resourceVersion;
       return;
     }
-    const { object } = event;
+    const object = this.kept(event.object);
     this.revision = object.metadata.resourceVersion ?? this.revision;
     const key = objectKey(object);
     const before = this.objects.get(key);
@@ -164,7 +166,7 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
   }
 
   private replaceAll(items: readonly T[]): void {
-    const listed = new Map(items.map((item) => [objectKey(item), item]));
+    const listed = new Map(items.map((item) => [objectKey(item), this.kept(item)]));
     const changes: InformerChange<T>[] = [];
     for (const [key, before] of this.objects) {
       if (!listed.has(key)) changes.push({ key, before, after: undefined });
@@ -175,6 +177,10 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
     }
     for (const { key, after } of changes) this.put(key, after);
     if (changes.length > 0) this.tell(changes);
+  }
+
+  private kept(object: T): T {
+    return this.options.keep === undefined ? object : this.options.keep(object);
   }
 
   private put(key: string, object: T | undefined): void {
