@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { aptInstall, prepare, root } from "./prepare.mjs";
+import { prepare, root, systemPackages } from "./prepare.mjs";
 import { step } from "./steps.mjs";
 
 const folder = join(root, ".cache", "bench");
@@ -25,7 +25,7 @@ async function bundle() {
   rmSync(folder, { recursive: true, force: true });
   await build({
     absWorkingDir: root,
-    entryPoints: ["main", "scale", "control"].map((name) => `test/bench/${name}.ts`),
+    entryPoints: ["main", "scale", "control", "api-server"].map((name) => `test/bench/${name}.ts`),
     outdir: folder,
     bundle: true,
     format: "esm",
@@ -44,7 +44,7 @@ async function bundle() {
 
 console.log("Preparing this machine");
 await prepare();
-await step("wrk and iperf3", () => aptInstall({ wrk: "wrk", iperf3: "iperf3" }));
+await step("wrk and iperf3", () => systemPackages({ wrk: "wrk", iperf3: "iperf3" }));
 await step("the bench", bundle);
 const args = ["--enable-source-maps", join(folder, "main.js"), root, ...process.argv.slice(2)];
 const isRoot = process.getuid?.() === 0;

@@ -44,9 +44,8 @@ async function npmPackages() {
   return once("npm.mark", lock, () => run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: root }));
 }
 
-/** nftables, iproute2 and friends come from the system's package manager, which we name before we use it. */
-async function systemPackages() {
-  const wanted = { nft: "nftables", ip: "iproute2", nsenter: "util-linux", curl: "curl", python3: "python3" };
+/** Commands and the packages that have them, from the system's package manager, which we name before we use it. */
+export async function systemPackages(wanted) {
   const missing = Object.keys(wanted).filter((command) => !has(command) && !existsSync(`/usr/sbin/${command}`));
   if (missing.length === 0) return "all there";
   const packages = missing.map((command) => wanted[command]);
@@ -153,7 +152,8 @@ export async function prepare() {
   const major = Number(process.versions.node.split(".")[0]);
   if (major < 20) throw new StepError(`Node ${process.versions.node} is too old.`, "Install Node 20.19 or newer.");
   await step("npm packages", npmPackages);
-  await step("system packages", systemPackages);
+  const tools = { nft: "nftables", ip: "iproute2", nsenter: "util-linux", curl: "curl", python3: "python3" };
+  await step("system packages", () => systemPackages(tools));
   await step("Envoy", envoy);
   await step("Envoy's API schema", schema);
   await step("kubectl", kubectl);

@@ -1,0 +1,135 @@
+/**
+ * All benches, one after the other, and the report of them. Run by scripts/bench.mjs as root. Usage: main.js ROOT
+ * [part...]; with parts (sandbox, api-server, scale) only these run and their figures are printed, not written.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { run } from "../field/kit/program.ts";
+import { bringUp, takeDown } from "../field/kit/sandbox-life.ts";
+import type { ApiServerResult } from "./api-server.ts";
+import { measureChanges } from "./changes.ts";
+import { deploy, measureDataPath } from "./data-path.ts";
+import { Kube } from "./kube.ts";
+import { type Report, reportText, type SandboxResult } from "./report.ts";
+import type { ScaleResult } from "./scale.ts";
+
+const sizes = [100, 1_000, 10_000];
+const sizeMsMax = 300_000;
+const interestingRss = 20e6;
+
+const say = (text: string): void => console.log(`  ${text}`);
+const beside = (name: string): string => join(dirname(process.argv[1] ?? ""), name);
+
+/** A bench program of its own process; its last line is its result. */
+async function measured<T>(script: string, args: readonly string[]): Promise<T> {
+  const node = ["--expose-gc", "--enable-source-maps", beside(script), ...args];
+  const { code, stdout, stderr } = await run(process.execPath, node, { env: process.env, msMax: sizeMsMax });
+  if (code !== 0) throw new Error(`${script} ${args.join(" ")} ended with ${code}:\n${stderr}`);
+  // Each program prints the object that its caller names.
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as T;
+}
+
+async function memoryOf(kube: Kube): Promise<SandboxResult["memory"]> {
+  const cluster = "cluster1";
+  const of = async (namespace: string, word: string) => {
+    const names = await kube.kubectl(cluster, ["-n", namespace, "get", "pods", "-o", "name"]);
+    const pod = names.split("\n").find((name) => name.includes(word)) ?? "";
+    const found = await kube.memory(cluster, namespace, pod);
+    const programs = found.filter(({ rss }) => rss > interestingRss);
+    return programs.map(({ what, rss }) => ({ what: `${word}: ${what.includes("envoy") ? "Envoy" : "node"}`, rss }));
+  };
+  const parts = await Promise.all([of("istio-system", "tombolod"), of("istio-system", "agent")]);
+  return [...parts.flat(), ...(await of("istio-gateways", "eastwest"))];
+}
+
+async function sandbox(): Promise<SandboxResult> {
+  const folder = mkdtempSync(join(tmpdir(), "tombolo-bench-"));
+  try {
+    const began = performance.now();
+    const failure = await bringUp(folder, ["--nodes", "2"]);
+    if (failure !== undefined) throw new Error(failure);
+    const upSeconds = (performance.now() - began) / 1000;
+    say(`sandbox up after ${upSeconds.toFixed(1)} s`);
+    const kube = new Kube(folder);
+    await deploy(kube);
+    const paths = await measureDataPath(kube, say);
+    const change = await measureChanges(kube);
+    return { upSeconds, paths, change, memory: await memoryOf(kube) };
+  } finally {
+    await takeDown(folder);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function apiServer(): Promise<Report["apiServer"]> {
+  const folder = mkdtempSync(join(tmpdir(), "tombolo-bench-"));
+  try {
+    const filled = await measured<ApiServerResult>("api-server.js", ["fill", folder]);
+    const opened = await measured<ApiServerResult>("api-server.js", ["open", folder]);
+    return { filled, opened };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function scale(): Promise<readonly ScaleResult[]> {
+  const results: ScaleResult[] = [];
+  for (const size of sizes) {
+    say(`${size} services in each of three clusters`);
+    results.push(await measured<ScaleResult>("scale.js", [String(size)]));
+  }
+  return results;
+}
+
+const parts = { sandbox, "api-server": apiServer, scale } as const;
+
+function machineText(): string {
+  const [first] = cpus();
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const model = first?.model.trim() || "unknown model";
+  return `${cpus().length} CPUs (${model}), ${memory} memory, Linux ${release()}, Node ${process.version}`;
+}
+
+async function main(root: string, wanted: readonly string[]): Promise<void> {
+  if (wanted.length > 0) {
+    for (const [name, measure] of Object.entries(parts)) {
+      if (wanted.includes(name)) console.log(JSON.stringify(await measure(), undefined, 1));
+    }
+    return;
+  }
+  const loads: Report["loads"][number][] = [];
+  const load = (when: string) => loads.push({ when, load: loadavg()[0] ?? 0 });
+  load("at the start");
+  console.log("Data path");
+  const ofSandbox = await sandbox();
+  load("after the data path");
+  console.log("API server");
+  const ofApiServer = await apiServer();
+  console.log("Scale");
+  const ofScale = await scale();
+  load("at the end");
+  const { stdout } = await run("git", ["-C", root, "rev-parse", "--short", "HEAD"], { env: process.env });
+  const text = reportText({
+    date: new Date().toISOString().slice(0, 10),
+    commit: stdout.trim() || "unknown",
+    machine: machineText(),
+    loads,
+    cpus: cpus().length,
+    sandbox: ofSandbox,
+    apiServer: ofApiServer,
+    scale: ofScale,
+  });
+  const file = join(root, "docs", "benchmarks.md");
+  writeFileSync(file, text);
+  console.log(`\n${readFileSync(file, "utf8")}\nWritten to ${file}.`);
+}
+
+const [root = ".", ...wanted] = process.argv.slice(2);
+main(root, wanted).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  },
+);
