@@ -70,8 +70,15 @@ let isStopped = false;
 process.once("SIGTERM", () => (isStopped = true));
 process.once("SIGINT", () => (isStopped = true));
 
+/**
+ * So many requests are under way at most: a machine that is too slow for the rate gets fewer requests, not ever more that
+ * wait for each other until all are too late.
+ */
+const openMax = 64;
+/** A sender that fell behind for longer than this does not make up for it. */
+const behindMsMax = 200;
 const open = new Set<Promise<void>>();
-const firstAt = host.clock.now();
+let nextAt = host.clock.now();
 for (let number = 0; !isStopped && host.clock.now() < endsAt; number++) {
   const kind = inUse[number % inUse.length] ?? "http-new";
   const sent = request(number, kind).then((entry) => {
@@ -79,7 +86,8 @@ for (let number = 0; !isStopped && host.clock.now() < endsAt; number++) {
     process.stdout.write(`${JSON.stringify(entry)}\n`);
   });
   open.add(sent);
-  const nextAt = firstAt + ((number + 1) * 1000) / rate;
+  while (open.size >= openMax) await Promise.race(open);
+  nextAt = Math.max(nextAt + 1000 / rate, host.clock.now() - behindMsMax);
   const waitMs = nextAt - host.clock.now();
   if (waitMs > 0) await host.clock.sleep(waitMs);
 }
