@@ -3,7 +3,6 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build } from "esbuild";
 import { prepare, root, systemPackages } from "./prepare.mjs";
 import { step } from "./steps.mjs";
 
@@ -22,6 +21,8 @@ const ownPlaces = {
 };
 
 async function bundle() {
+  // Not there before the machine is prepared.
+  const { build } = await import("esbuild");
   rmSync(folder, { recursive: true, force: true });
   await build({
     absWorkingDir: root,

@@ -1,4 +1,4 @@
-/** What the bench does in its sandbox: kubectl, programs in pods, and memory of what runs there. */
+/** What the bench does in its sandbox: kubectl, and programs in pods. */
 import { environmentOf } from "../field/kit/sandbox-life.ts";
 import { run } from "../field/kit/program.ts";
 
@@ -22,15 +22,5 @@ export class Kube {
 
   exec(cluster: string, pod: string, command: readonly string[], namespace = "bench"): Promise<string> {
     return this.kubectl(cluster, ["-n", namespace, "exec", pod, "--", ...command]);
-  }
-
-  /** Bytes by the first words of the command line, of every process in the pod. */
-  async memory(cluster: string, namespace: string, pod: string): Promise<readonly { what: string; rss: number }[]> {
-    const script = `for p in /proc/[0-9]*; do echo "$(grep VmRSS $p/status | tr -dc 0-9) $(tr '\\0' ' ' < $p/cmdline)"; done`;
-    const text = await this.exec(cluster, pod, ["sh", "-c", script], namespace);
-    return text.split("\n").flatMap((line) => {
-      const [kib = "", ...words] = line.trim().split(" ");
-      return words.length === 0 ? [] : [{ what: words.slice(0, 3).join(" "), rss: Number(kib) * 1024 }];
-    });
   }
 }

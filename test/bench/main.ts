@@ -11,12 +11,12 @@ import type { ApiServerResult } from "./api-server.ts";
 import { measureChanges } from "./changes.ts";
 import { deploy, measureDataPath } from "./data-path.ts";
 import { Kube } from "./kube.ts";
+import { descendantsOf, processes, rssOf } from "./process-stats.ts";
 import { type Report, reportText, type SandboxResult } from "./report.ts";
 import type { ScaleResult } from "./scale.ts";
 
 const sizes = [100, 1_000, 10_000];
 const sizeMsMax = 300_000;
-const interestingRss = 20e6;
 
 const say = (text: string): void => console.log(`  ${text}`);
 const beside = (name: string): string => join(dirname(process.argv[1] ?? ""), name);
@@ -30,17 +30,28 @@ async function measured<T>(script: string, args: readonly string[]): Promise<T> 
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as T;
 }
 
-async function memoryOf(kube: Kube): Promise<SandboxResult["memory"]> {
-  const cluster = "cluster1";
-  const of = async (namespace: string, word: string) => {
-    const names = await kube.kubectl(cluster, ["-n", namespace, "get", "pods", "-o", "name"]);
-    const pod = names.split("\n").find((name) => name.includes(word)) ?? "";
-    const found = await kube.memory(cluster, namespace, pod);
-    const programs = found.filter(({ rss }) => rss > interestingRss);
-    return programs.map(({ what, rss }) => ({ what: `${word}: ${what.includes("envoy") ? "Envoy" : "node"}`, rss }));
+/** Of the sandbox's first cluster. */
+function memoryOf(folder: string): SandboxResult["memory"] {
+  const isCluster = ({ command, environment }: { command: string; environment: string }) =>
+    command.includes("sandbox-cluster.js cluster1") && environment.includes(`TOMBOLO_HOME=${join(folder, "home")}`);
+  const cluster = processes()
+    .filter(isCluster)
+    .map(({ pid }) => pid);
+  const kinds = [
+    ["control plane", "tombolod.js"],
+    ["agent", "agent.js"],
+    ["Envoy of an agent", "/run/tombolo"],
+  ] as const;
+  const below = descendantsOf(cluster);
+  const programs = kinds.flatMap(([what, word]) => {
+    const sizes = below.filter(({ command }) => command.includes(word)).map(({ pid }) => rssOf(pid));
+    return sizes.length === 0 ? [] : [{ what: `${what} (largest of ${sizes.length})`, rss: Math.max(...sizes) }];
+  });
+  const machine = {
+    what: "API server, controllers and kubelets",
+    rss: Math.max(0, ...cluster.map((pid) => rssOf(pid))),
   };
-  const parts = await Promise.all([of("istio-system", "tombolod"), of("istio-system", "agent")]);
-  return [...parts.flat(), ...(await of("istio-gateways", "eastwest"))];
+  return [...programs, machine];
 }
 
 async function sandbox(): Promise<SandboxResult> {
@@ -55,7 +66,7 @@ async function sandbox(): Promise<SandboxResult> {
     await deploy(kube);
     const paths = await measureDataPath(kube, say);
     const change = await measureChanges(kube);
-    return { upSeconds, paths, change, memory: await memoryOf(kube) };
+    return { upSeconds, paths, change, memory: memoryOf(folder) };
   } finally {
     await takeDown(folder);
     rmSync(folder, { recursive: true, force: true });

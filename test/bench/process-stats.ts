@@ -1,7 +1,7 @@
 /** What a process takes of the machine, read from /proc. */
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Resident memory without the pages that a process shares with others running the same file. */
+/** Resident memory; pages that processes share count in each. */
 export function rssOf(pid: number | "self"): number {
   const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kib ?? 0) * 1024;
@@ -13,18 +13,37 @@ export function settledRss(): number {
   return rssOf("self");
 }
 
-/** Pids of processes whose command line has all of these words. */
-export function pidsOf(...words: readonly string[]): readonly number[] {
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+  readonly environment: string;
+}
+
+/** Every process of the machine that did not end while it was read. */
+export function processes(): readonly Process[] {
   return readdirSync("/proc").flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
+    const text = (file: string) => readFileSync(`/proc/${entry}/${file}`, "utf8");
     try {
-      const line = readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ");
-      return words.every((word) => line.includes(word)) ? [Number(entry)] : [];
+      const parent = Number(/^PPid:\s+(\d+)/m.exec(text("status"))?.[1]);
+      const command = text("cmdline").replaceAll("\0", " ");
+      return [{ pid: Number(entry), parent, command, environment: text("environ") }];
     } catch {
-      // It has ended in the meantime.
       return [];
     }
   });
+}
+
+/** The processes below these in the tree. */
+export function descendantsOf(roots: readonly number[]): readonly Process[] {
+  const all = processes();
+  const found = new Set(roots);
+  for (let size = 0; size < found.size;) {
+    size = found.size;
+    for (const { pid, parent } of all) if (found.has(parent)) found.add(pid);
+  }
+  return all.filter(({ pid }) => found.has(pid) && !roots.includes(pid));
 }
 
 export const quantile = (values: readonly number[], share: number): number => {

@@ -12,7 +12,7 @@ import { typeUrl } from "../../src/core/proto/wire.ts";
 import { DeltaClient } from "../../src/io/xds/delta-client.ts";
 import { Lab, poll } from "../field/kit/lab.ts";
 import type { Command, Reply } from "./control.ts";
-import { pidsOf, quantile, rssOf, settledRss } from "./process-stats.ts";
+import { processes, quantile, rssOf, settledRss } from "./process-stats.ts";
 import { live, settings } from "./world.ts";
 
 const changes = 60;
@@ -120,7 +120,8 @@ async function main(): Promise<void> {
     answers = new Answers(lab, join(import.meta.dirname, "prober.mjs"));
     await answers.until("a");
     const { changeMs, commitMs } = await measureChanges(answers);
-    const [envoy = 0] = pidsOf("-c", lab.folder).filter((pid) => pid !== process.pid);
+    const envoy =
+      processes().find(({ command }) => command.includes(lab.folder) && command.includes("envoy"))?.pid ?? 0;
     const { bytes: controlRss } = await ask({ do: "rss" }, "rss");
     const replica = lab.replica(settings.cluster);
     const result: ScaleResult = {
