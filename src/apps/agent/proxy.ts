@@ -62,7 +62,7 @@ export async function startProxy(host: Host, options: ProxyOptions): Promise<Pro
   const json = bootstrap({ nodeId, cluster: config.cluster, xdsSocketPath, admin: adminPath });
   await writeAtomically(bootstrapPath, JSON.stringify(json), 0o600);
   const binary = findEnvoy(options.env, options.programPath);
-  const envoy = { binary, bootstrapPath, concurrency, logLevel: "warning" };
+  const envoy = { binary, configPath: bootstrapPath, concurrency, logLevel: "warning" };
   const running = runEnvoy(host, envoy, signal).finally(() => server.close());
   return { source: server.source, admin: new EnvoyAdmin(adminPath), running };
 }

@@ -65,15 +65,16 @@ function xdsCluster(path: string): JsonObject {
 
 export interface RunOptions {
   readonly configPath: string;
-  /** Unique per network namespace. */
-  readonly baseId: number;
   readonly concurrency: number;
-  readonly logLevel: "warning" | "info" | "debug";
+  readonly logLevel: string;
 }
 
-/** Draining is immediate and short: a changed policy cuts the connections that it forbids within about a second. */
-export const envoyArguments = ({ configPath, baseId, concurrency, logLevel }: RunOptions): readonly string[] => {
-  const drain = ["--drain-strategy", "immediate", "--drain-time-s", "1", "--parent-shutdown-time-s", "7"];
-  const workers = ["--base-id", String(baseId), "--concurrency", String(concurrency)];
-  return ["-c", configPath, ...workers, ...drain, "--log-level", logLevel];
-};
+export const envoyArguments = ({ configPath, concurrency, logLevel }: RunOptions): readonly string[] =>
+  [
+    ["-c", configPath, "--concurrency", String(concurrency)],
+    // A restart is a new process with the configuration of ADS; hot restart would need a name unique on the machine.
+    ["--disable-hot-restart"],
+    // Draining is immediate and short: a changed policy cuts the connections that it forbids within about a second.
+    ["--drain-strategy", "immediate", "--drain-time-s", "1"],
+    ["--log-level", logLevel, "--log-format", "%l %n %v"],
+  ].flat();

@@ -5,12 +5,10 @@ import type { Collection } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { MeshSettings } from "./model.ts";
 import { type Problem, problemKey } from "./problem.ts";
-import { isScopeValue, unknownScope } from "./scope.ts";
+import { isScopeValue, type ScopeOfNamespace, unknownScope } from "./scope.ts";
 import type { MeshSources } from "./sources.ts";
 
-export interface NamespaceFacts {
-  readonly scope: string | undefined;
-  readonly takeover: string | undefined;
+export interface NamespaceFacts extends ScopeOfNamespace {
   readonly trafficDistribution: string | undefined;
 }
 

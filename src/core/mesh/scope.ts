@@ -1,11 +1,16 @@
 /** Who may see a service (spec 1.2): the scope and takeover labels of a Service, else of its Namespace. */
 import { label } from "../api/names.ts";
-import type { NamespaceFacts } from "./namespace-facts.ts";
 import type { Labels } from "./selector.ts";
 
 export interface Publication {
   readonly scope: "global" | "segment";
   readonly takeover: boolean;
+}
+
+/** What a Namespace says for the services in it that say nothing. */
+export interface ScopeOfNamespace {
+  readonly scope: string | undefined;
+  readonly takeover: string | undefined;
 }
 
 /** Values by which a Service opts out of its Namespace's scope. */
@@ -19,7 +24,7 @@ export const unknownScope = (object: string, value: string): string =>
   "use global, segment or global-only (or local, to opt out of the Namespace's label).";
 
 /** Nothing when the service stays in its cluster. */
-export function publicationOf(labels: Labels, namespace: NamespaceFacts | undefined): Publication | undefined {
+export function publicationOf(labels: Labels, namespace: ScopeOfNamespace | undefined): Publication | undefined {
   const scope = labels[label.serviceScope] ?? namespace?.scope;
   if (scope === undefined || !publicValues.includes(scope)) return undefined;
   const takeover = labels[label.serviceTakeover] ?? namespace?.takeover;

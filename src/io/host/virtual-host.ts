@@ -1,17 +1,12 @@
 /** A `Host` whose time moves only when told to, for tests: timers fire in order, and randomness repeats. */
-import type { Clock, Host, Random } from "./host.ts";
+import type { Host, Random } from "./host.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 
 export interface VirtualHost extends Host {
   /** Moves time on; each timer fires at its moment, and what it started runs before the next one. */
   advance(ms: number): Promise<void>;
   /** Lets everything run that waits for no timer. */
   settle(): Promise<void>;
-}
-
-interface Timer {
-  readonly at: number;
-  readonly serial: number;
-  readonly heard: () => void;
 }
 
 /** Rounds of the event loop that count as "everything has run". */
@@ -44,44 +39,12 @@ function seededRandom(seed: number): Random {
 }
 
 export function virtualHost(seed = 1, startMs = 1_800_000_000_000): VirtualHost {
-  let now = startMs;
-  let serial = 0;
-  const timers = new Set<Timer>();
-  const after = (ms: number, heard: () => void): (() => void) => {
-    serial += 1;
-    const timer = { at: now + Math.max(0, ms), serial, heard };
-    timers.add(timer);
-    return () => timers.delete(timer);
-  };
-  const clock: Clock = {
-    now: () => now,
-    after,
-    sleep: (ms, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted === true) return reject(signal.reason as Error);
-        const onAbort = () => {
-          cancel();
-          reject(signal?.reason as Error);
-        };
-        const cancel = after(ms, () => {
-          signal?.removeEventListener("abort", onAbort);
-          resolve();
-        });
-        signal?.addEventListener("abort", onAbort, { once: true });
-      }),
-  };
+  const clock = new VirtualClock(startMs);
   const advance = async (ms: number): Promise<void> => {
-    const end = now + ms;
+    const endMs = clock.now() + ms;
     await settle();
-    for (;;) {
-      const due = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at || a.serial - b.serial)[0];
-      if (due === undefined) break;
-      now = due.at;
-      timers.delete(due);
-      due.heard();
-      await settle();
-    }
-    now = end;
+    while (clock.fireNext(endMs)) await settle();
+    clock.moveTo(endMs);
   };
   const silent = () => undefined;
   const log = { debug: silent, info: silent, warn: silent, error: silent };

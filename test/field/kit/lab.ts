@@ -85,7 +85,6 @@ export class Lab {
   readonly #apps = new Map<string, App>();
   #root: MintedCa | undefined;
   #authority: CertificateAuthority | undefined;
-  #baseId = 7100;
 
   constructor(prefix: string) {
     this.wire = new Wire(prefix);
@@ -244,7 +243,7 @@ export class Lab {
       configPath,
       JSON.stringify(bootstrap({ nodeId: name, cluster: name, xdsSocketPath: socketPath, admin })),
     );
-    const args = envoyArguments({ configPath, baseId: this.#baseId++, concurrency: 1, logLevel: "warning" });
+    const args = envoyArguments({ configPath, concurrency: 1, logLevel: "warning" });
     const child = spawn(
       "ip",
       ["netns", "exec", this.wire.ns(name), findEnvoy(), ...args, "--file-flush-interval-msec", "50"],

@@ -4,15 +4,13 @@
  */
 import { createInterface } from "node:readline";
 import type { ChildProcess } from "node:child_process";
+import { envoyArguments, type RunOptions } from "../../../core/envoy/bootstrap.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { ended, start } from "../../../io/host/processes.ts";
 import { fileExists, joinPath, parentPath } from "../../../io/host/files.ts";
 
-export interface EnvoyOptions {
+export interface EnvoyOptions extends RunOptions {
   readonly binary: string;
-  readonly bootstrapPath: string;
-  readonly concurrency: number;
-  readonly logLevel: string;
 }
 
 /** After the first restart at once, so that a crash loop does not eat the node. */
@@ -20,17 +18,6 @@ const restartMs = { first: 0, least: 100, most: 5_000 };
 /** A process that lived so long starts with a clean slate. */
 const settledMs = 10_000;
 const stopMsMax = 3_000;
-
-const argumentsOf = (options: EnvoyOptions): string[] =>
-  [
-    ["-c", options.bootstrapPath],
-    ["--concurrency", String(options.concurrency)],
-    // A restart is a new process with the configuration of ADS; hot restart would need a name unique on the machine.
-    ["--disable-hot-restart"],
-    // Policy changes must reach open connections: an updated listener's old connections end after one second.
-    ["--drain-strategy", "immediate", "--drain-time-s", "1"],
-    ["--log-level", options.logLevel, "--log-format", "%l %n %v"],
-  ].flat();
 
 /** Where the binary is: `TOMBOLO_ENVOY`, beside this program (a checkout's cache), else the PATH. */
 export function findEnvoy(env: Readonly<Record<string, string | undefined>>, programPath: string): string {
@@ -59,7 +46,7 @@ export async function runEnvoy(host: Host, options: EnvoyOptions, signal: AbortS
   let waitMs = restartMs.first;
   while (!signal.aborted) {
     const startedAt = host.clock.now();
-    const child = start(options.binary, argumentsOf(options), { stdio: ["ignore", "ignore", "pipe"] });
+    const child = start(options.binary, [...envoyArguments(options)], { stdio: ["ignore", "ignore", "pipe"] });
     relay(host, child);
     if (child.pid === undefined) host.log.error("envoy.missing", { binary: options.binary, hint: "set TOMBOLO_ENVOY" });
     else host.log.info("envoy.started", { pid: child.pid });

@@ -48,7 +48,7 @@ export interface Cluster {
   queue(options: Omit<QueueOptions, "ready" | "signal">): Queue;
 }
 
-export function startCluster(host: Host, client: KubeClient, signal: AbortSignal, served: ServedKinds): Cluster {
+export function watchCluster(host: Host, client: KubeClient, signal: AbortSignal, served: ServedKinds): Cluster {
   const mirror = <T extends KubeObject>(type: ResourceType<T>): Mirror<T> => new Mirror(host, client, type, signal);
   const mirrors: Mirrors = {
     namespaces: mirror(kinds.namespaces),

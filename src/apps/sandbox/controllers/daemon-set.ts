@@ -8,7 +8,7 @@ import { claimPods } from "./claim.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
 import type { CountedDaemonSet, DaemonSetStatus, Toleration } from "./kinds.ts";
-import { startLoop, wakeOwners, writeStatus } from "./loop.ts";
+import { startLoop, wakeOwners, writeStatus, type Reconcile } from "./loop.ts";
 import { matchesNode, onlyNodeOf, repellingTaint, taintKey, tolerationsOf } from "./placement.ts";
 import { generatedName, isAvailable, isDeleting, isFinished, isReady } from "./pods.ts";
 import { nextAvailableInMs, podOf } from "./pods.ts";
@@ -160,12 +160,7 @@ export function startDaemonSets(cluster: Cluster): void {
   });
 }
 
-async function reconcile(
-  cluster: Cluster,
-  events: EventRecorder,
-  key: string,
-  again: (ms: number) => void,
-): Promise<void> {
+const reconcile: Reconcile = async (cluster, events, key, again) => {
   const { mirrors, host } = cluster;
   const set = mirrors.daemonSets.get(key);
   if (set === undefined) return;
@@ -180,7 +175,7 @@ async function reconcile(
   await writeStatus(mirrors.daemonSets, key, plan.status);
   const waitMs = nextAvailableInMs(pods, set.spec.minReadySeconds, nowMs);
   if (waitMs !== undefined) again(waitMs);
-}
+};
 
 async function create(cluster: Cluster, events: EventRecorder, set: CountedDaemonSet, node: string): Promise<void> {
   const name = generatedName(cluster.host.random, set.metadata.name);

@@ -6,7 +6,7 @@ import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import { deadlineInMs, deploymentStatus } from "./deployment-status.ts";
 import type { EventRecorder } from "./events.ts";
 import type { CountedReplicaSet, RolledDeployment } from "./kinds.ts";
-import { startLoop, wakeOwners } from "./loop.ts";
+import { startLoop, wakeOwners, type Reconcile } from "./loop.ts";
 import { isSelected } from "./labels.ts";
 import { controllerOf, isDeleting, isFinished } from "./pods.ts";
 import { freshSet, nextStep, replicasOf, rolloutAnnotation, type RolloutStep, type SetChange } from "./rollout.ts";
@@ -31,12 +31,7 @@ export function startDeployments(cluster: Cluster): void {
   });
 }
 
-async function reconcile(
-  cluster: Cluster,
-  events: EventRecorder,
-  key: string,
-  again: (ms: number) => void,
-): Promise<void> {
+const reconcile: Reconcile = async (cluster, events, key, again) => {
   const { mirrors, host } = cluster;
   const deployment = mirrors.deployments.get(key);
   if (deployment === undefined) return;
@@ -58,7 +53,7 @@ async function reconcile(
   if (!isEqual(latest.status, status)) await mirrors.deployments.update({ ...latest, status }, "status");
   const waitMs = deadlineInMs(view, status);
   if (waitMs !== undefined) again(waitMs);
-}
+};
 
 async function take(
   cluster: Cluster,

@@ -7,7 +7,7 @@ import { isoSeconds, msOfIso } from "../../../io/host/iso-time.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
 import type { Job, JobStatus } from "./kinds.ts";
-import { startLoop, wakeOwners } from "./loop.ts";
+import { startLoop, wakeOwners, type Reconcile } from "./loop.ts";
 import { generatedName, isActive, isDeleting, isReady, podOf } from "./pods.ts";
 import { isEqual } from "./template.ts";
 
@@ -148,12 +148,7 @@ export function startJobs(cluster: Cluster): void {
   wakeOwners(mirrors.pods, "Job", queue);
 }
 
-async function reconcile(
-  cluster: Cluster,
-  events: EventRecorder,
-  key: string,
-  again: (ms: number) => void,
-): Promise<void> {
+const reconcile: Reconcile = async (cluster, events, key, again) => {
   const { mirrors, host } = cluster;
   const job = mirrors.jobs.get(key);
   if (job === undefined || isDeleting(job)) return;
@@ -173,7 +168,7 @@ async function reconcile(
     events.record(job, isComplete ? "Normal" : "Warning", reason, message);
   }
   if (plan.waitMs !== undefined) again(plan.waitMs);
-}
+};
 
 async function createPod({ mirrors, host }: Cluster, events: EventRecorder, job: Job): Promise<void> {
   const { name, uid = "" } = job.metadata;

@@ -4,7 +4,7 @@
  */
 import type { Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
-import { isInRange, lowestFree, type AddressRange } from "./addresses.ts";
+import { isInRange, lowestFree, type AddressRange } from "./address-ranges.ts";
 import type { BalancedService } from "./kinds.ts";
 import { isDeleting } from "./pods.ts";
 import { isEqual } from "./template.ts";

@@ -7,7 +7,7 @@ import type { Node } from "../../../core/api/kube.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import { isoSeconds, msOfIso } from "../../../io/host/iso-time.ts";
 import { isReason } from "../../../io/kube/client.ts";
-import { freeNodeRange } from "./addresses.ts";
+import { freeNodeRange } from "./address-ranges.ts";
 import type { Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
 import { isNodeReady, taintKey, tolerates, tolerationsOf, type Taint } from "./placement.ts";

@@ -1,7 +1,7 @@
 /** The work queue on a virtual clock. */
 import { describe, expect, it } from "vitest";
 import { startQueue, type QueueOptions } from "./queue.ts";
-import { VirtualClock } from "./testing/virtual-clock.ts";
+import { VirtualClock } from "../../../io/host/virtual-clock.ts";
 import { fakeHost } from "./testing/world.ts";
 
 const turns = async (): Promise<void> => {

@@ -9,7 +9,7 @@ import { isoSeconds } from "../../../io/host/iso-time.ts";
 import { claimPods } from "./claim.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
-import { startLoop, wakeOwners, writeStatus } from "./loop.ts";
+import { startLoop, wakeOwners, writeStatus, type Reconcile } from "./loop.ts";
 import { hasLabels, isSelected } from "./labels.ts";
 import type { CountedReplicaSet, ReplicaSetStatus } from "./kinds.ts";
 import { conditionOf, controllerOf, generatedName, isActive, isAvailable, isDeleting, isReady } from "./pods.ts";
@@ -89,12 +89,7 @@ const selecting = ({ mirrors }: Cluster, pod: Pod): readonly CountedReplicaSet[]
     .inNamespace(pod.metadata.namespace ?? "default")
     .filter((set) => isSelected(pod.metadata.labels, set.spec.selector));
 
-async function reconcile(
-  cluster: Cluster,
-  events: EventRecorder,
-  key: string,
-  again: (ms: number) => void,
-): Promise<void> {
+const reconcile: Reconcile = async (cluster, events, key, again) => {
   const { mirrors, host } = cluster;
   const set = mirrors.replicaSets.get(key);
   if (set === undefined) return;
@@ -116,7 +111,7 @@ async function reconcile(
   const waitMs = nextAvailableInMs(active, set.spec.minReadySeconds, nowMs);
   if (waitMs !== undefined) again(waitMs);
   if (failed !== undefined) throw failed;
-}
+};
 
 const isControlled = (pod: Pod, set: CountedReplicaSet): boolean => controllerOf(pod)?.uid === set.metadata.uid;
 

@@ -5,7 +5,7 @@ import type { Pod } from "../../../core/api/pod.ts";
 import { kinds } from "./kinds.ts";
 import { conditionOf } from "./pods.ts";
 import { planSlices } from "./slices.ts";
-import { VirtualClock } from "./testing/virtual-clock.ts";
+import { VirtualClock } from "../../../io/host/virtual-clock.ts";
 import {
   fakeHost,
   deploymentOf,

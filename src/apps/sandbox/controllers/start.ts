@@ -2,8 +2,8 @@
 import { setMaxListeners } from "node:events";
 import type { Host } from "../../../io/host/host.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
-import type { AddressRange } from "./addresses.ts";
-import { startCluster } from "./cluster.ts";
+import type { AddressRange } from "./address-ranges.ts";
+import { watchCluster } from "./cluster.ts";
 import { startDaemonSets } from "./daemon-set.ts";
 import { startDeployments } from "./deployment.ts";
 import { startEndpointSlices } from "./endpoint-slices.ts";
@@ -45,7 +45,7 @@ export async function startControllers(
   if (outerSignal.aborted) stop.abort(outerSignal.reason);
   outerSignal.addEventListener("abort", () => stop.abort(outerSignal.reason), { once: true });
   const { signal } = stop;
-  const cluster = startCluster(host, client, signal, options.served);
+  const cluster = watchCluster(host, client, signal, options.served);
   startNamespaces(cluster, options.rootCaPem);
   startGarbageCollector(cluster);
   startDeployments(cluster);

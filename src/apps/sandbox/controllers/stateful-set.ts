@@ -7,7 +7,7 @@ import { claimPods } from "./claim.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
 import type { StatefulSet, StatefulSetStatus } from "./kinds.ts";
-import { startLoop, wakeOwners, writeStatus } from "./loop.ts";
+import { startLoop, wakeOwners, writeStatus, type Reconcile } from "./loop.ts";
 import { isAvailable, isDeleting, isFinished, isReady, nextAvailableInMs, podOf } from "./pods.ts";
 import { revisionHashLabel, templateHash } from "./template.ts";
 
@@ -121,12 +121,7 @@ export function startStatefulSets(cluster: Cluster): void {
   wakeOwners(mirrors.pods, "StatefulSet", queue);
 }
 
-async function reconcile(
-  cluster: Cluster,
-  events: EventRecorder,
-  key: string,
-  again: (ms: number) => void,
-): Promise<void> {
+const reconcile: Reconcile = async (cluster, events, key, again) => {
   const { mirrors, host } = cluster;
   const set = mirrors.statefulSets.get(key);
   if (set === undefined) return;
@@ -141,7 +136,7 @@ async function reconcile(
   await writeStatus(mirrors.statefulSets, key, plan.status);
   const waitMs = nextAvailableInMs(pods, set.spec.minReadySeconds, nowMs);
   if (waitMs !== undefined) again(waitMs);
-}
+};
 
 async function create({ mirrors }: Cluster, events: EventRecorder, set: StatefulSet, ordinal: number): Promise<void> {
   const pod = statefulPod(set, ordinal);

@@ -7,7 +7,7 @@ import { kinds, type BalancedService, type RolledDeployment } from "../kinds.ts"
 import { isDeleting, isFinished, isReady } from "../pods.ts";
 import { startControllers, type ControllerOptions } from "../start.ts";
 import { FakeKube } from "./fake-kube.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../../../../io/host/virtual-clock.ts";
 
 const startMs = 1_700_000_000_000;
 /** Turns of the microtask queue without a call after which nothing more will happen by itself. */
