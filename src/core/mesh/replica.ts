@@ -22,7 +22,7 @@ export interface Endpoint {
 }
 
 export const addressKey = (network: string, address: string): string => `${network}/${address}`;
-export const policyKey = (policy: { readonly namespace: string; readonly name: string }): string =>
+const policyKey = (policy: { readonly namespace: string; readonly name: string }): string =>
   `${policy.namespace}/${policy.name}`;
 
 interface Pending {
@@ -239,23 +239,46 @@ const emptyPending = (): Pending => ({
   policies: new Set(),
 });
 
-/** Values by key; a value may be under several keys. */
+interface Several {
+  readonly values: Set<string>;
+  /** Made when asked for, forgotten with the next change. */
+  sorted: readonly string[] | undefined;
+}
+
+/** Values by key; a value may be under several keys. Most keys have one value, which stands for itself. */
 class Index {
-  readonly #valuesByKey = new Map<string, Set<string>>();
+  readonly #valuesByKey = new Map<string, string | Several>();
 
   add(key: string, value: string): void {
-    const values = this.#valuesByKey.get(key);
-    if (values) values.add(value);
-    else this.#valuesByKey.set(key, new Set([value]));
+    const found = this.#valuesByKey.get(key);
+    if (found === undefined) {
+      this.#valuesByKey.set(key, value);
+    } else if (typeof found === "string") {
+      if (found !== value) this.#valuesByKey.set(key, { values: new Set([found, value]), sorted: undefined });
+    } else {
+      found.values.add(value);
+      found.sorted = undefined;
+    }
   }
 
   remove(key: string, value: string): void {
-    const values = this.#valuesByKey.get(key);
-    if (values?.delete(value) && values.size === 0) this.#valuesByKey.delete(key);
+    const found = this.#valuesByKey.get(key);
+    if (found === undefined) return;
+    if (typeof found === "string") {
+      if (found === value) this.#valuesByKey.delete(key);
+      return;
+    }
+    if (!found.values.delete(value)) return;
+    found.sorted = undefined;
+    if (found.values.size === 0) this.#valuesByKey.delete(key);
   }
 
   sorted(key: string): readonly string[] {
-    return [...(this.#valuesByKey.get(key) ?? [])].sort();
+    const found = this.#valuesByKey.get(key);
+    if (found === undefined) return [];
+    if (typeof found === "string") return [found];
+    found.sorted ??= [...found.values].sort();
+    return found.sorted;
   }
 
   first(key: string): string | undefined {

@@ -5,6 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Locality, PortMapping, RemoteTarget, Tunnel, Workload } from "../mesh/model.ts";
+import { servicePorts } from "../mesh/service-ports.ts";
 import { WorkloadExtensionSchema, WorkloadExtension_Tunnel as ExtensionTunnel } from "./gen/mesh_pb.js";
 import type { WorkloadExtension } from "./gen/mesh_pb.js";
 import { NetworkMode, TunnelProtocol, WorkloadSchema, WorkloadStatus, WorkloadType } from "./gen/workload_pb.js";
@@ -115,7 +116,7 @@ export function workloadFromWire(wire: WireWorkload): Decoded<Workload> {
     locality: localityFromWire(wire.locality),
     isHealthy: wire.status === WorkloadStatus.HEALTHY,
     capacity: wire.capacity ?? 1,
-    services: Object.fromEntries(
+    services: servicePorts(
       Object.entries(wire.services).map(([service, list]) => [service, list.ports.map(portFromWire)]),
     ),
     ...(remote && { remote }),
