@@ -28,7 +28,7 @@ async function main(step: string, dataDir: string): Promise<void> {
     dataDir,
     listen: [{ address: "127.0.0.1", port: 0 }],
     tls: { cert: certPem, key: keyPem, ca: caPem },
-    adminToken: "bench",
+    adminToken: host.random.uuid(),
     serviceCidr: "10.96.0.0/16",
     nodeStreams: { exec: absent, attach: absent, portForward: absent, logs: absent },
   });
