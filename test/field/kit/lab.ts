@@ -19,6 +19,7 @@ import { systemHost } from "../../../src/io/host/host.ts";
 import { CertificateAuthority } from "../../../src/io/identity/ca.ts";
 import { makeKeyAndCsr } from "../../../src/io/identity/csr.ts";
 import { mintIntermediate, mintRoot, type MintedCa } from "../../../src/io/identity/mint.ts";
+import { EnvoyAdmin } from "../../../src/apps/agent/envoy/admin.ts";
 import { serveEnvoy, type EnvoyServer } from "../../../src/io/xds/envoy-source.ts";
 import { EnvoySchema } from "../../../src/io/xds/schema.ts";
 import { sh, Wire } from "./netns.ts";
@@ -253,6 +254,8 @@ export class Lab {
     );
     this.#children.push(child);
     await poll(`Envoy ${name} to connect`, () => server.streams.streamCount > 0);
+    // Live: the listeners of its first configuration are up, as a gateway's must be before anyone calls through it.
+    await poll(`Envoy ${name} to be ready`, () => new EnvoyAdmin(admin).isReady());
     return server;
   }
 
