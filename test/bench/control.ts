@@ -13,7 +13,13 @@ import { fill, live, liveService, settings, writeBack } from "./world.ts";
 
 export type Command = { readonly do: "flip"; readonly to: "a" | "b" } | { readonly do: "rss" };
 export type Reply =
-  | { readonly said: "ready"; readonly port: number; readonly firstBuildMs: number; readonly writtenBackMs: number }
+  | {
+      readonly said: "ready";
+      readonly port: number;
+      /** Of the model stream. */
+      readonly rows: number;
+      readonly firstBuildMs: number;
+    }
   | { readonly said: "flipped"; readonly atNs: string; readonly commitMs: number }
   | { readonly said: "rss"; readonly bytes: number };
 
@@ -30,7 +36,7 @@ const mesh = wireMesh(settings);
 fill(mesh, services);
 const firstBuildMs = timed(() => mesh.graph.commit());
 writeBack(mesh);
-const writtenBackMs = timed(() => mesh.graph.commit());
+mesh.graph.commit();
 
 const delta = new DeltaServer(host, { pushOrder: modelPushOrder, open: () => source });
 const source = new ModelSource(mesh);
@@ -43,7 +49,8 @@ const server = new grpc.Server();
 delta.addTo(server);
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error !== null) throw error;
-  say({ said: "ready", port, firstBuildMs, writtenBackMs });
+  const rows = mesh.workloads.rows.size + mesh.services.rows.size;
+  say({ said: "ready", port, rows, firstBuildMs });
 });
 
 async function flip(version: "a" | "b"): Promise<void> {
