@@ -7,6 +7,7 @@ import type { KeyPair, SecretSource } from "../../core/envoy/view.ts";
 import type { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { CaClient } from "../../io/identity/ca-client.ts";
+import { loadX509 } from "../../io/identity/x509.ts";
 import { CertificateStore } from "../../io/identity/certificate-store.ts";
 import type { AgentConfig } from "./config.ts";
 import { channelOptions, controlPlaneCredentials, token } from "./control-plane.ts";
@@ -27,6 +28,8 @@ export class NodeCertificates implements SecretSource {
     this.#config = config;
     this.#replica = replica;
     this.#root = readFileSync(config.rootCertPath, "utf8");
+    // The certificate library takes half a second to load; the first pods of the node wait for their certificates.
+    void loadX509();
     const options = { target: config.controlPlane, channelOptions: {}, token: () => token(config) };
     this.store = new CertificateStore(host, async (identity, signal) => {
       // A client of its own for each request, since the root may have changed; they are rare.
