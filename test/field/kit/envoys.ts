@@ -46,3 +46,7 @@ export function envoys(pods: ReadonlySet<string>): readonly EnvoyProcess[] {
       return pods.has(pod) ? [{ pid, parent, pod, node: env.get("NODE_NAME") ?? "" }] : [];
     });
 }
+
+/** Memory that is really in use, in MiB. */
+export const residentMiB = (pid: number): number =>
+  Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(textOf(`/proc/${pid}/status`))?.[1] ?? "0") / 1024);

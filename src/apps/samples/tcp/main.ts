@@ -35,7 +35,8 @@ const digestLine = (count: number, hash: Hash): string => `${count} ${hash.diges
 async function count(socket: Socket, first: Buffer): Promise<string> {
   const hash = createHash("sha256").update(first);
   let total = first.length;
-  for await (const chunk of socket) {
+  // An iterator that leaves the socket open at the end: the answer is still to be written.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
     // A socket without encoding yields buffers.
     const bytes = chunk as Buffer;
     hash.update(bytes);
