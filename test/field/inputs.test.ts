@@ -235,11 +235,12 @@ describe("a Gateway", () => {
 describe("a plugged-in intermediate", () => {
   it("that does not lead to its root is named in the log, and the one before stays in use", async () => {
     const kept = await sandbox.json<{ data: Record<string, string> }>("cluster1", "-n istio-system get secret cacerts");
-    const other = await sandbox.tryRun("openssl", [
-      ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=stranger -keyout /dev/null".split(
+    const other = await sandbox.tryRun(
+      "openssl",
+      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=stranger -keyout /dev/null".split(
         " ",
       ),
-    ]);
+    );
     const patch = (data: Record<string, string | undefined>) => [
       "-n",
       "istio-system",
