@@ -1,4 +1,5 @@
 /** The agent: one program for the node and for gateways; each decides itself how it ends after SIGTERM. */
+import { setMaxListeners } from "node:events";
 import { fileURLToPath } from "node:url";
 import { errorText } from "../../core/api/error-text.ts";
 import { systemHost } from "../../io/host/host.ts";
@@ -10,6 +11,8 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const host = systemHost(config.logLevel);
   const stop = new AbortController();
+  // Every informer, stream and capture listens to it; Node would take so many for a leak.
+  setMaxListeners(0, stop.signal);
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     process.once(name, () => {
       host.log.info("agent.stopping", { signal: name });
