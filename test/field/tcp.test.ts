@@ -29,6 +29,8 @@ const servers = [
   { place: "another cluster", name: "far", cluster: "cluster2", node: "cluster2-node1", domain: "mesh.internal" },
 ] as const;
 
+const nearServers = servers.filter(({ cluster }) => cluster === "cluster1");
+
 const server = ({ name, node }: (typeof servers)[number]): string => `
 apiVersion: v1
 kind: ServiceAccount
@@ -121,7 +123,8 @@ beforeAll(async () => {
   for (const { name, domain } of servers) {
     await poll(`the greeting of ${name}`, async () => "greeting" in (await ask(name, domain, { do: "greet" })));
   }
-  heldOpen = servers.map(({ name, domain }) => ask(name, domain, { do: "idle", idleMs }, idleMs + 60_000));
+  // To the other cluster it is not asserted yet: see docs/adr/0010-what-may-be-lost.md.
+  heldOpen = nearServers.map(({ name, domain }) => ask(name, domain, { do: "idle", idleMs }, idleMs + 60_000));
 }, 240_000);
 
 reportFailures(() => sandbox);
@@ -176,7 +179,7 @@ describe.each(servers)("to $place", ({ name, domain }) => {
   });
 });
 
-it("a connection that was silent for two minutes goes on", async () => {
+it("a connection inside the cluster that was silent for two minutes goes on", async () => {
   const echo = { before: "before", after: "after" };
-  expect(await Promise.all(heldOpen)).toEqual([echo, echo, echo]);
+  expect(await Promise.all(heldOpen)).toEqual(nearServers.map(() => echo));
 }, 200_000);
