@@ -11,16 +11,16 @@ const argvOf = (image: string, user = [] as { image: string; argv: string[] }[])
 
 describe("image names", () => {
   it("are matched without registry, tag and digest", () => {
-    expect(repositoryOf("docker.io/library/alpine:3.20")).toBe("alpine");
+    expect(repositoryOf("registry.example/library/alpine:3.20")).toBe("alpine");
     expect(repositoryOf("localhost:5000/team/app:1")).toBe("team/app");
     expect(repositoryOf("mccutchen/go-httpbin@sha256:abc")).toBe("mccutchen/go-httpbin");
-    expect(repositoryOf("registry.k8s.io/pause:3.10")).toBe("pause");
+    expect(repositoryOf("registry.example:5000/pause:3.10")).toBe("pause");
     expect(repositoryOf("team/app")).toBe("team/app");
   });
 
   it("lead to programs of this machine", () => {
     expect(argvOf("tombolo/tombolod:0.1.0")).toEqual(["/usr/bin/node", "/opt/t/dist/tombolod.js"]);
-    expect(argvOf("ghcr.io/mccutchen/go-httpbin:v2")).toEqual(["/usr/bin/node", "/opt/t/dist/httpbin.js"]);
+    expect(argvOf("registry.example/mccutchen/go-httpbin:v2")).toEqual(["/usr/bin/node", "/opt/t/dist/httpbin.js"]);
     expect(argvOf("curlimages/curl")).toEqual(["curl"]);
     expect(argvOf("envoyproxy/envoy:v1.40.0")).toEqual(["/opt/t/envoy"]);
   });
@@ -33,7 +33,7 @@ describe("image names", () => {
     ];
     expect(argvOf("team/app:1", user)).toEqual(["any"]);
     expect(argvOf("team/app:2", user)).toEqual(["two"]);
-    expect(argvOf("docker.io/curlimages/curl:8", user)).toEqual(["mine"]);
+    expect(argvOf("registry.example/curlimages/curl:8", user)).toEqual(["mine"]);
   });
 
   it("that nobody knows are told from the rest, with the command that maps them", () => {

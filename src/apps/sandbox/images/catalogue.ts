@@ -93,7 +93,7 @@ const builtIns: readonly BuiltIn[] = [
 /** Shown as ErrImagePull; the sentence says what to do. */
 export class ImageProblem extends Error {}
 
-/** Without registry host, tag and digest: `docker.io/library/alpine:3.20` is `alpine`. */
+/** Without registry host, tag and digest: `registry.example/library/alpine:3.20` is `alpine`. */
 export function repositoryOf(image: string): string {
   const [named = ""] = image.split("@", 1);
   const parts = named.split("/");
