@@ -5,15 +5,15 @@
 import grpc from "@grpc/grpc-js";
 import { errorText } from "../../core/api/error-text.ts";
 import type { Host } from "../host/host.ts";
-import { decodeResponse, deltaMethodPath, encodeRequest } from "./discovery.ts";
+import { decodeResponse, encodeRequest } from "./discovery.ts";
 import type { DiscoveryRequest, DiscoveryResponse } from "./discovery.ts";
+import { openGrpcStream } from "./grpc-transport.ts";
+import type { ClientStream, Dialled, OpenStream } from "./transport.ts";
 
 const retryMsMin = 100;
 const retryMsMax = 15_000;
 /** A connection that lived so long was a good one: the next attempt waits the least. */
 const stableMs = 10_000;
-/** A server that sends less than this in one message is understood. */
-const receiveBytesMax = 64 << 20;
 
 export interface ReceivedResource {
   readonly name: string;
@@ -42,6 +42,8 @@ export interface DeltaClientOptions {
   /** Sent with each new stream, such as a token. */
   metadata?(): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
   readonly channelOptions?: grpc.ChannelOptions;
+  /** Over gRPC when absent. */
+  readonly open?: OpenStream | undefined;
   readonly node: { readonly id: string; readonly cluster: string };
   /** Types subscribed from the start, in this order; no names means all of the type. */
   readonly subscriptions: readonly { readonly typeUrl: string; readonly names?: readonly string[] }[];
@@ -58,13 +60,11 @@ interface Interest {
   isSynced: boolean;
 }
 
-type Stream = grpc.ClientDuplexStream<DiscoveryRequest, DiscoveryResponse>;
-
 export class DeltaClient {
   readonly #host: Host;
   readonly #options: DeltaClientOptions;
   readonly #interestsByType = new Map<string, Interest>();
-  #stream: Stream | undefined;
+  #stream: ClientStream | undefined;
   #isConnected = false;
 
   constructor(host: Host, options: DeltaClientOptions) {
@@ -128,40 +128,36 @@ export class DeltaClient {
   async #runStream(signal: AbortSignal): Promise<string> {
     const target = this.#options.target();
     if (target === undefined) return "No address of the server is known yet.";
-    let client: grpc.Client | undefined;
     try {
       const metadata = new grpc.Metadata();
       for (const [key, value] of Object.entries((await this.#options.metadata?.()) ?? {})) metadata.set(key, value);
-      client = new grpc.Client(target, this.#options.credentials(), {
-        "grpc.keepalive_time_ms": 10_000,
-        "grpc.keepalive_timeout_ms": 5_000,
-        "grpc.max_receive_message_length": receiveBytesMax,
-        // Backoff is this class's own business; the channel must not add a second one.
-        "grpc.initial_reconnect_backoff_ms": retryMsMin,
-        "grpc.use_local_subchannel_pool": 1,
-        ...this.#options.channelOptions,
-      });
-      const stream = client.makeBidiStreamRequest(deltaMethodPath, toBuffer, decodeResponse, metadata);
-      return await this.#follow(stream, signal);
+      const { channelOptions } = this.#options;
+      const credentials = () => this.#options.credentials();
+      return await this.#follow({ target, metadata, channelOptions, credentials }, signal);
     } catch (cause) {
       return errorText(cause);
     } finally {
       this.#stream = undefined;
-      client?.close();
     }
   }
 
-  #follow(stream: Stream, signal: AbortSignal): Promise<string> {
+  #follow(dialled: Dialled, signal: AbortSignal): Promise<string> {
+    const { open = openGrpcStream } = this.#options;
     return new Promise((resolve) => {
       const abort = () => stream.cancel();
-      const finish = (why: string) => {
-        signal.removeEventListener("abort", abort);
-        resolve(why);
-      };
+      const stream = open(dialled, {
+        received: (message) => {
+          const response = responseOf(message);
+          if (response !== undefined) return this.#receive(response);
+          resolve("The server sent a message that cannot be read.");
+          stream.cancel();
+        },
+        ended: (cause) => {
+          signal.removeEventListener("abort", abort);
+          resolve(cause);
+        },
+      });
       signal.addEventListener("abort", abort, { once: true });
-      stream.on("data", (response: DiscoveryResponse) => this.#receive(response));
-      stream.on("error", (cause: Error) => finish(cause.message));
-      stream.on("end", () => finish("The server ended the stream."));
       this.#stream = stream;
       if (signal.aborted) stream.cancel();
       else this.#introduce();
@@ -206,8 +202,15 @@ export class DeltaClient {
   }
 
   #write(request: Partial<DiscoveryRequest> & { readonly typeUrl: string }): void {
-    this.#stream?.write({ subscribe: [], unsubscribe: [], initialVersions: new Map(), nonce: "", ...request });
+    const whole = { subscribe: [], unsubscribe: [], initialVersions: new Map(), nonce: "", ...request };
+    this.#stream?.send(encodeRequest(whole));
   }
 }
 
-const toBuffer = (request: DiscoveryRequest): Buffer => Buffer.from(encodeRequest(request));
+function responseOf(message: Uint8Array): DiscoveryResponse | undefined {
+  try {
+    return decodeResponse(message);
+  } catch {
+    return undefined;
+  }
+}

@@ -5,8 +5,10 @@
 import grpc from "@grpc/grpc-js";
 import type { Host } from "../host/host.ts";
 import { DeltaStream, acknowledgeMsDefault, type StreamRejection } from "./delta-stream.ts";
-import { decodeRequest, deltaMethodPath, type DiscoveryRequest } from "./discovery.ts";
+import { decodeRequest, type DiscoveryRequest } from "./discovery.ts";
+import { addStreamService } from "./grpc-transport.ts";
 import type { ResourceSource } from "./resource-source.ts";
+import type { ServerEvents, ServerStream } from "./transport.ts";
 
 /** Requests that may wait while `open` is still deciding. */
 const waitingRequestsMax = 256;
@@ -46,12 +48,16 @@ export class StreamRefused extends Error {
   }
 }
 
-type Call = grpc.ServerDuplexStream<DiscoveryRequest, Uint8Array>;
+interface Held {
+  /** Undefined while it is being opened. */
+  stream: DeltaStream | undefined;
+  closed(): void;
+}
 
 export class DeltaServer {
   readonly #host: Host;
   readonly #options: DeltaServerOptions;
-  readonly #calls = new Map<Call, DeltaStream | undefined>();
+  readonly #calls = new Map<ServerStream, Held>();
 
   constructor(host: Host, options: DeltaServerOptions) {
     this.#host = host;
@@ -60,30 +66,19 @@ export class DeltaServer {
 
   /** Adds the discovery service to a gRPC server that may serve other things too. */
   addTo(server: grpc.Server): void {
-    const definition = {
-      deltaAggregatedResources: {
-        path: deltaMethodPath,
-        requestStream: true,
-        responseStream: true,
-        requestSerialize: unused,
-        requestDeserialize: decodeRequest,
-        responseSerialize: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-        responseDeserialize: (bytes: Buffer) => bytes,
-      },
-    } as const;
-    server.addService(definition, { deltaAggregatedResources: (call: Call) => this.#serve(call) });
+    addStreamService(server, (call) => this.accept(call));
   }
 
   /** Call it after the sources have changed; streams look up each name again. */
   changed(typeUrl: string, names: Iterable<string>): void {
     const list = [...names];
-    for (const stream of this.#calls.values()) stream?.changed(typeUrl, list);
+    for (const { stream } of this.#calls.values()) stream?.changed(typeUrl, list);
   }
 
   /** Sends these names again to all who asked for them, changed or not. */
   resend(typeUrl: string, names: Iterable<string>): void {
     const list = [...names];
-    for (const stream of this.#calls.values()) stream?.resend(typeUrl, list);
+    for (const { stream } of this.#calls.values()) stream?.resend(typeUrl, list);
   }
 
   get streamCount(): number {
@@ -92,63 +87,71 @@ export class DeltaServer {
 
   /** Ends every stream; clients come back by themselves. */
   endStreams(): void {
-    for (const call of this.#calls.keys()) end(call, grpc.status.UNAVAILABLE, "The control plane is shutting down.");
+    for (const call of this.#calls.keys()) {
+      this.#end(call, grpc.status.UNAVAILABLE, "The control plane is shutting down.");
+    }
   }
 
-  #serve(call: Call): void {
+  /** One client's stream, whatever carries it. */
+  accept(call: ServerStream): ServerEvents {
     const waiting: DiscoveryRequest[] = [];
     let isOpening = false;
     let peer: StreamPeer | undefined;
-    this.#calls.set(call, undefined);
-    call.on("data", (request: DiscoveryRequest) => {
-      const stream = this.#calls.get(call);
+    this.#calls.set(call, { stream: undefined, closed: () => peer && this.#options.closed?.(peer) });
+    const received = (message: Uint8Array) => {
+      if (!this.#calls.has(call)) return;
+      const request = requestOf(message);
+      if (request === undefined) return this.#end(call, grpc.status.INVALID_ARGUMENT, "That is no discovery request.");
+      const stream = this.#calls.get(call)?.stream;
       if (stream) return stream.receive(request);
       if (waiting.push(request) > waitingRequestsMax) {
-        return end(call, grpc.status.RESOURCE_EXHAUSTED, "Too many requests before the stream was admitted.");
+        return this.#end(call, grpc.status.RESOURCE_EXHAUSTED, "Too many requests before the stream was admitted.");
       }
       if (isOpening) return;
       isOpening = true;
       peer = peerOf(call, request);
       void this.#open(call, peer, waiting);
-    });
-    const close = () => {
-      if (!this.#calls.has(call)) return;
-      this.#calls.get(call)?.close();
-      this.#calls.delete(call);
-      if (peer) this.#options.closed?.(peer);
     };
-    call.on("end", () => {
-      close();
-      call.end();
-    });
-    call.on("cancelled", close);
-    call.on("error", close);
-    call.on("close", close);
+    return { received, closed: () => this.#close(call) };
   }
 
-  async #open(call: Call, peer: StreamPeer, waiting: readonly DiscoveryRequest[]): Promise<void> {
+  #close(call: ServerStream): void {
+    const held = this.#calls.get(call);
+    if (!held) return;
+    held.stream?.close();
+    this.#calls.delete(call);
+    held.closed();
+  }
+
+  #end(call: ServerStream, code: grpc.status, details: string): void {
+    if (!this.#calls.has(call)) return;
+    this.#close(call);
+    call.end(code, details);
+  }
+
+  async #open(call: ServerStream, peer: StreamPeer, waiting: readonly DiscoveryRequest[]): Promise<void> {
     try {
       const source = await this.#options.open(peer);
-      if (!this.#calls.has(call)) return;
+      const held = this.#calls.get(call);
+      if (!held) return;
       const stream = this.#streamOf(call, peer, source);
-      this.#calls.set(call, stream);
+      held.stream = stream;
       for (const request of waiting) stream.receive(request);
     } catch (cause) {
       const refused = cause instanceof StreamRefused ? cause : undefined;
       if (!refused) this.#host.log.error("xds.open", { node: peer.node.id, cause: String(cause) });
-      end(call, refused?.code ?? grpc.status.INTERNAL, refused?.message ?? "The stream could not be opened.");
+      this.#end(call, refused?.code ?? grpc.status.INTERNAL, refused?.message ?? "The stream could not be opened.");
     }
   }
 
-  #streamOf(call: Call, peer: StreamPeer, source: ResourceSource): DeltaStream {
+  #streamOf(call: ServerStream, peer: StreamPeer, source: ResourceSource): DeltaStream {
     return new DeltaStream(this.#host, source, {
       pushOrder: this.#options.pushOrder,
       acknowledgeMsMax: this.#options.acknowledgeMsMax ?? acknowledgeMsDefault,
-      send: (response) => void call.write(response),
+      send: (response) => call.send(response),
       fail: (why) => {
         this.#host.log.warn("xds.cut", { node: peer.node.id, cause: why });
-        this.#calls.get(call)?.close();
-        end(call, grpc.status.RESOURCE_EXHAUSTED, why);
+        this.#end(call, grpc.status.RESOURCE_EXHAUSTED, why);
       },
       rejected: (rejection) => {
         this.#host.log.warn("xds.rejected", {
@@ -163,18 +166,17 @@ export class DeltaServer {
   }
 }
 
-const unused = (): Buffer => Buffer.alloc(0);
-
-function end(call: Call, code: grpc.status, details: string): void {
-  call.emit("error", { code, details });
+function requestOf(message: Uint8Array): DiscoveryRequest | undefined {
+  try {
+    return decodeRequest(message);
+  } catch {
+    return undefined;
+  }
 }
 
-function peerOf(call: Call, request: DiscoveryRequest): StreamPeer {
-  const certificate = call.getAuthContext().sslPeerCertificate?.raw;
-  return {
-    address: call.getPeer(),
-    metadata: call.metadata,
-    node: request.node ?? { id: "", cluster: "" },
-    ...(certificate === undefined ? {} : { certificate }),
-  };
-}
+const peerOf = ({ address, metadata, certificate }: ServerStream, request: DiscoveryRequest): StreamPeer => ({
+  address,
+  metadata,
+  node: request.node ?? { id: "", cluster: "" },
+  ...(certificate === undefined ? {} : { certificate }),
+});
