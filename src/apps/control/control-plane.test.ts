@@ -9,6 +9,7 @@ import { builtin } from "../../core/api/resources.ts";
 import { systemHost } from "../../io/host/host.ts";
 import type { Host } from "../../io/host/host.ts";
 import { MemoryKubeClient } from "../../io/kube/memory-client.ts";
+import type { TrustFacts } from "./trust/trust-facts.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { parseSettings } from "./settings.ts";
@@ -185,4 +186,8 @@ test("readiness, metrics and the debug page answer", async () => {
   expect(metrics).toMatch(/tombolo_rows\{collection="kube.services"\} 1/);
   const rows = (await (await page(ports.debug, "/debug/collections/services")).json()) as Record<string, unknown>;
   expect(Object.keys(rows)).toContain("shop/web.shop.svc.cluster.local");
+  const trust = (await (await page(ports.debug, "/debug/trust")).json()) as TrustFacts;
+  expect(trust).toMatchObject({ trustDomain: "cluster.local", secret: "istio-ca-secret", problems: [] });
+  expect(trust.certificates.map(({ role }) => role)).toEqual(["root"]);
+  expect(JSON.stringify(trust)).not.toContain("PRIVATE");
 });

@@ -26,6 +26,7 @@ import { Callers } from "./trust/callers.ts";
 import { Peering } from "./peering/peering.ts";
 import { recallExports } from "./peering/remembered-exports.ts";
 import { PeerTrust } from "./trust/peer-trust.ts";
+import { trustFacts } from "./trust/trust-facts.ts";
 import { keepOwnCertificate } from "./trust/own-certificate.ts";
 import type { OwnCertificate } from "./trust/own-certificate.ts";
 import { MeshWriters } from "./writers/mesh-writers.ts";
@@ -94,6 +95,7 @@ class Replica implements ControlPlane {
   private readonly inputs: Inputs;
   private readonly ca: CaKeeper;
   private readonly certificate: OwnCertificate;
+  private readonly trust: PeerTrust;
   private readonly peering: Peering;
   private readonly server: ModelServer;
   private readonly writers: MeshWriters;
@@ -121,6 +123,7 @@ class Replica implements ControlPlane {
     this.ca = new CaKeeper(host, client, self.namespace, signal);
     this.certificate = keepOwnCertificate(host, this.ca, settings.mesh, self.namespace);
     const trust = new PeerTrust(host, settings.mesh);
+    this.trust = trust;
     this.ca.onChange(({ material }) => trust.setRoots(material.rootPem));
     const { mesh, inputs, ca, certificate, metrics } = this;
     const changed = (type: string, names: Iterable<string>) => this.server.delta.changed(type, names);
@@ -173,7 +176,7 @@ class Replica implements ControlPlane {
     const { signal } = this.stopping;
     this.pages.push(await serveHealth(listeners.readiness, () => this.isReady));
     this.pages.push(await serveMetrics(listeners.metrics, metrics));
-    this.pages.push(await serveDebug(listeners.debug, mesh.graph));
+    this.pages.push(await serveDebug(listeners.debug, mesh.graph, () => this.trustFacts()));
     await Promise.all([allSynced(this.inputs), this.ca.start(), this.certificate.first]);
     this.commits.start();
     this.peering.restore(await recallExports(host, client, options.self.namespace, signal));
@@ -209,6 +212,20 @@ class Replica implements ControlPlane {
     await Promise.all([this.leadership?.ended, this.server.stop(this.options.streamGraceMs ?? streamGraceMsDefault)]);
     this.certificate.close();
     for (const page of this.pages) page.close();
+  }
+
+  private trustFacts() {
+    const { ca, trust, certificate, host, options } = this;
+    const authority = ca.authority();
+    return trustFacts({
+      trustDomain: options.settings.mesh.trustDomain,
+      secret: ca.secretName,
+      material: "problem" in authority ? undefined : authority.material,
+      problem: ca.trouble,
+      serving: certificate.current(),
+      bundles: trust.bundles,
+      nowMs: host.clock.now(),
+    });
   }
 
   private commit(): void {

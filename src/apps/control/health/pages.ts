@@ -1,5 +1,6 @@
 /** Which pages are served where: readiness for the kubelet, metrics for Prometheus, rows for this machine only. */
 import type { Graph } from "../../../core/graph/graph.ts";
+import type { TrustFacts } from "../trust/trust-facts.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
 import { jsonPage, servePages, textPage } from "./health-server.ts";
 import type { PageServer } from "./health-server.ts";
@@ -18,9 +19,13 @@ export const serveMetrics = (port: number, metrics: ControlMetrics): Promise<Pag
     "/stats/prometheus": () => ({ contentType: metricsType, text: metrics.text() }),
   });
 
-/** `/debug/collections` lists them, `/debug/collections/<name>` shows rows, `?key=` explains one row. */
-export const serveDebug = (port: number, graph: Graph): Promise<PageServer> =>
+/**
+ * `/debug/collections` lists them, `/debug/collections/<name>` shows rows, `?key=` explains one row; `/debug/trust` shows
+ * the certificates that the cluster's trust rests on.
+ */
+export const serveDebug = (port: number, graph: Graph, trust: () => TrustFacts): Promise<PageServer> =>
   servePages(port, "127.0.0.1", {
+    "/debug/trust": () => jsonPage(trust()),
     "/debug/collections": () =>
       jsonPage(Object.fromEntries(graph.collections.map(({ name, rows }) => [name, rows.size]))),
     "/debug/collections/": (name, query) => {

@@ -46,6 +46,16 @@ export class CaKeeper {
     return this.current ?? { problem: this.problem };
   }
 
+  /** Why the newest Secret is not in use, if it is not. */
+  get trouble(): string | undefined {
+    return this.problem === "" ? undefined : this.problem;
+  }
+
+  /** The Secret that the authority comes from. */
+  get secretName(): string {
+    return this.isPluggedIn ? caSecret.pluggedIn : caSecret.selfSigned;
+  }
+
   /** Every root that the cluster trusts, as PEM. */
   get rootPem(): string | undefined {
     return this.current?.material.rootPem;
@@ -92,12 +102,16 @@ export class CaKeeper {
       return this.makeSelfSigned();
     }
     const version = `${secret.metadata.uid ?? ""}/${secret.metadata.resourceVersion ?? ""}`;
-    if (version === this.usedVersion) return;
+    if (version === this.usedVersion) {
+      this.problem = "";
+      return;
+    }
     const checked = await checkCaSecret(secret.metadata.name, secretTexts(secret.data ?? {}), this.host.clock.now());
     if (!checked.ok) return this.fail(checked.problem);
     const authority = await CertificateAuthority.load(this.host, checked.material);
     this.current = authority;
     this.usedVersion = version;
+    this.problem = "";
     this.isPluggedIn = secret.metadata.name === caSecret.pluggedIn;
     this.host.log.info("ca.loaded", { secret: secret.metadata.name });
     for (const heard of this.listeners) heard(authority);
