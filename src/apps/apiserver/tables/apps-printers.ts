@@ -101,6 +101,20 @@ export const statefulSetPrinter: Printer = {
   ],
 };
 
+export const controllerRevisionPrinter: Printer = {
+  columns: columns("Name", "Controller", "Revision:integer", "Age"),
+  cells: (object, nowMs) => {
+    const owner = object.metadata.ownerReferences?.find(({ controller }) => controller === true);
+    const [group] = owner?.apiVersion.split("/") ?? [];
+    return [
+      object.metadata.name,
+      owner === undefined ? "<none>" : `${owner.kind.toLowerCase()}.${group}/${owner.name}`,
+      numberAt(object, "revision"),
+      ageOf(object, nowMs),
+    ];
+  },
+};
+
 const jobStatusText = (job: AnyObject): string => {
   const isTrue = (type: string): boolean =>
     objectsAt(job, "status", "conditions").some((one) => one["type"] === type && one["status"] === "True");

@@ -6,7 +6,7 @@ import type { KubeObject } from "../../../core/api/kube.ts";
 import type { LabelSelector, Pod } from "../../../core/api/pod.ts";
 import { isReason } from "../../../io/kube/client.ts";
 import type { Cluster } from "./cluster.ts";
-import type { CountedReplicaSet } from "./kinds.ts";
+import type { ControllerRevision, CountedReplicaSet } from "./kinds.ts";
 import { isEmptySelector, isSelected } from "./labels.ts";
 import type { Mirror } from "./mirror.ts";
 import { controlledBy, controllerOf, isDeleting, isFinished } from "./pods.ts";
@@ -20,6 +20,13 @@ export const claimReplicaSets = (
   selector: LabelSelector,
 ): Promise<readonly CountedReplicaSet[]> =>
   claim(cluster.mirrors.replicaSets, owner, { selector, canAdopt: () => true });
+
+export const claimRevisions = (
+  cluster: Cluster,
+  owner: KubeObject,
+  selector: LabelSelector,
+): Promise<readonly ControllerRevision[]> =>
+  claim(cluster.mirrors.controllerRevisions, owner, { selector, canAdopt: () => true });
 
 async function claim<T extends KubeObject>(
   mirror: Mirror<T>,

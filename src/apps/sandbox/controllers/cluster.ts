@@ -7,8 +7,10 @@ import { startEvents, type EventRecorder } from "./events.ts";
 import {
   kinds,
   type BalancedService,
+  type ControllerRevision,
   type CountedDaemonSet,
   type CountedReplicaSet,
+  type CronJob,
   type FinalizedNamespace,
   type Job,
   type RolledDeployment,
@@ -30,6 +32,8 @@ export interface Mirrors {
   readonly daemonSets: Mirror<CountedDaemonSet>;
   readonly statefulSets: Mirror<StatefulSet>;
   readonly jobs: Mirror<Job>;
+  readonly cronJobs: Mirror<CronJob>;
+  readonly controllerRevisions: Mirror<ControllerRevision>;
   readonly serviceAccounts: Mirror<KubeObject>;
   readonly configMaps: Mirror<ConfigMap>;
 }
@@ -62,6 +66,8 @@ export function watchCluster(host: Host, client: KubeClient, signal: AbortSignal
     daemonSets: mirror(kinds.daemonSets),
     statefulSets: mirror(kinds.statefulSets),
     jobs: mirror(kinds.jobs),
+    cronJobs: mirror(kinds.cronJobs),
+    controllerRevisions: mirror(kinds.controllerRevisions),
     serviceAccounts: mirror(kinds.serviceAccounts),
     configMaps: mirror(kinds.configMaps),
   };

@@ -1,6 +1,6 @@
 /**
  * The DaemonSet controller: one pod on every node that takes it, replaced in place (maxUnavailable) or next to the old
- * one (maxSurge). `planDaemons` is pure. Revisions are told apart by the hash label; there is no ControllerRevision.
+ * one (maxSurge). `planDaemons` is pure. Revisions are told apart by the hash label.
  */
 import type { Node } from "../../../core/api/kube.ts";
 import type { Pod } from "../../../core/api/pod.ts";
@@ -12,6 +12,7 @@ import { startLoop, wakeOwners, writeStatus, type Reconcile } from "./loop.ts";
 import { matchesNode, onlyNodeOf, repellingTaint, taintKey, tolerationsOf } from "./placement.ts";
 import { generatedName, isAvailable, isDeleting, isFinished, isReady } from "./pods.ts";
 import { nextAvailableInMs, podOf } from "./pods.ts";
+import { keepRevisions } from "./revisions.ts";
 import { countOf } from "./rollout.ts";
 import { isEqual, revisionHashLabel, templateHash } from "./template.ts";
 
@@ -165,6 +166,7 @@ const reconcile: Reconcile = async (cluster, events, key, again) => {
   const set = mirrors.daemonSets.get(key);
   if (set === undefined) return;
   const pods = await claimPods(cluster, set, set.spec.selector);
+  await keepRevisions(cluster, set, pods);
   const nowMs = host.clock.now();
   const plan = planDaemons({ set, nodes: [...mirrors.nodes.all()], pods, nowMs });
   if (!isDeleting(set)) {

@@ -52,7 +52,7 @@ export interface DaemonSetStatus {
 }
 
 export interface CountedDaemonSet extends KubeObject {
-  spec: DaemonSet["spec"];
+  spec: DaemonSet["spec"] & { revisionHistoryLimit?: number };
   status?: DaemonSetStatus;
 }
 
@@ -66,6 +66,7 @@ export interface StatefulSet extends KubeObject {
     updateStrategy?: { type?: "RollingUpdate" | "OnDelete"; rollingUpdate?: { partition?: number } };
     minReadySeconds?: number;
     ordinals?: { start?: number };
+    revisionHistoryLimit?: number;
     volumeClaimTemplates?: { metadata: { name: string } }[];
   };
   status?: StatefulSetStatus;
@@ -110,6 +111,35 @@ export interface JobStatus {
     lastProbeTime?: string;
     lastTransitionTime?: string;
   }[];
+}
+
+/** A template that a DaemonSet or StatefulSet had, as a patch of its owner. */
+export interface ControllerRevision extends KubeObject {
+  data?: { spec?: { template?: Partial<PodTemplate> & { $patch?: "replace" } } };
+  revision: number;
+}
+
+export interface CronJob extends KubeObject {
+  spec: {
+    schedule: string;
+    timeZone?: string;
+    concurrencyPolicy?: "Allow" | "Forbid" | "Replace";
+    suspend?: boolean;
+    startingDeadlineSeconds?: number;
+    successfulJobsHistoryLimit?: number;
+    failedJobsHistoryLimit?: number;
+    jobTemplate: {
+      metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> };
+      spec: Job["spec"];
+    };
+  };
+  status?: CronJobStatus;
+}
+
+export interface CronJobStatus {
+  active?: { apiVersion: string; kind: string; name: string; namespace: string; uid: string }[];
+  lastScheduleTime?: string;
+  lastSuccessfulTime?: string;
 }
 
 /** A Namespace with the finalizers that its deletion waits for. */
@@ -167,6 +197,8 @@ export const kinds = {
   daemonSets: resourceType<CountedDaemonSet>("apps", "v1", "DaemonSet", "daemonsets"),
   statefulSets: resourceType<StatefulSet>("apps", "v1", "StatefulSet", "statefulsets"),
   jobs: resourceType<Job>("batch", "v1", "Job", "jobs"),
+  cronJobs: resourceType<CronJob>("batch", "v1", "CronJob", "cronjobs"),
+  controllerRevisions: resourceType<ControllerRevision>("apps", "v1", "ControllerRevision", "controllerrevisions"),
   endpointSlices: builtin.endpointSlices,
   leases: builtin.leases,
 } as const;

@@ -4,6 +4,7 @@ import type { Host } from "../../../io/host/host.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import type { AddressRange } from "./address-ranges.ts";
 import { watchCluster } from "./cluster.ts";
+import { startCronJobs } from "./cron-job.ts";
 import { startDaemonSets } from "./daemon-set.ts";
 import { startDeployments } from "./deployment.ts";
 import { startEndpointSlices } from "./endpoint-slices.ts";
@@ -53,6 +54,7 @@ export async function startControllers(
   startDaemonSets(cluster);
   startStatefulSets(cluster);
   startJobs(cluster);
+  startCronJobs(cluster);
   startScheduler(cluster);
   startEndpointSlices(cluster);
   startLoadBalancers(cluster, options.loadBalancerPool);

@@ -2,14 +2,15 @@
  * The StatefulSet controller: pods with names and an order. `planStateful` is pure. There are no volumes to claim in the
  * sandbox: a claim template becomes an empty directory, and an Event says so.
  */
-import type { Pod } from "../../../core/api/pod.ts";
+import type { Pod, PodTemplate } from "../../../core/api/pod.ts";
 import { claimPods } from "./claim.ts";
 import { isNamespaceOpen, type Cluster } from "./cluster.ts";
 import type { EventRecorder } from "./events.ts";
-import type { StatefulSet, StatefulSetStatus } from "./kinds.ts";
+import type { ControllerRevision, StatefulSet, StatefulSetStatus } from "./kinds.ts";
 import { startLoop, wakeOwners, writeStatus, type Reconcile } from "./loop.ts";
 import { isAvailable, isDeleting, isFinished, isReady, nextAvailableInMs, podOf } from "./pods.ts";
-import { revisionHashLabel, templateHash } from "./template.ts";
+import { keepRevisions, revisionName, templateIn } from "./revisions.ts";
+import { revisionHashLabel } from "./template.ts";
 
 export interface StatefulView {
   readonly set: StatefulSet;
@@ -23,7 +24,6 @@ export interface StatefulPlan {
   readonly status: StatefulSetStatus;
 }
 
-const revisionOf = (set: StatefulSet): string => `${set.metadata.name}-${templateHash(set.spec.template)}`;
 const isFresh = (pod: Pod, revision: string): boolean => pod.metadata.labels?.[revisionHashLabel] === revision;
 
 function planStateful(view: StatefulView): StatefulPlan {
@@ -67,11 +67,11 @@ function outdated(
 ): readonly Pod[] {
   const { type = "RollingUpdate", rollingUpdate } = set.spec.updateStrategy ?? {};
   if (type === "OnDelete") return [];
-  const revision = revisionOf(set);
+  const revision = revisionName(set);
   for (const ordinal of [...ordinals].reverse()) {
     const pod = podAt(ordinal);
     if (pod === undefined || isDeleting(pod)) return [];
-    const isHeld = ordinal < (rollingUpdate?.partition ?? 0);
+    const isHeld = ordinal < (set.spec.ordinals?.start ?? 0) + (rollingUpdate?.partition ?? 0);
     if (!isHeld && !isFresh(pod, revision)) return [pod];
     if (!serves(pod)) return [];
   }
@@ -82,7 +82,7 @@ const nameAt = (set: StatefulSet, ordinal: number): string => `${set.metadata.na
 const ordinalOf = ({ metadata }: Pod): number => Number(metadata.name.slice(metadata.name.lastIndexOf("-") + 1)) || 0;
 
 function statusOf({ set, pods, nowMs }: StatefulView): StatefulSetStatus {
-  const revision = revisionOf(set);
+  const revision = revisionName(set);
   const live = pods.filter((pod) => !isDeleting(pod) && !isFinished(pod));
   const updatedReplicas = live.filter((pod) => isFresh(pod, revision)).length;
   const wanted = set.spec.replicas ?? 1;
@@ -101,10 +101,27 @@ function statusOf({ set, pods, nowMs }: StatefulView): StatefulSetStatus {
   return status;
 }
 
-function statefulPod(set: StatefulSet, ordinal: number): Pod {
+/** Pods below the partition of an update keep the template of before, also when they are made anew. */
+function templateFor(
+  set: StatefulSet,
+  revisions: readonly ControllerRevision[],
+  ordinal: number,
+): { readonly template: PodTemplate; readonly revision: string } {
+  const fresh = { template: set.spec.template, revision: revisionName(set) };
+  const { type = "RollingUpdate", rollingUpdate } = set.spec.updateStrategy ?? {};
+  const current = revisions.find(({ metadata }) => metadata.name === set.status?.currentRevision);
+  const held = current === undefined ? undefined : templateIn(current);
+  const isHeld =
+    type === "RollingUpdate" && ordinal < (set.spec.ordinals?.start ?? 0) + (rollingUpdate?.partition ?? 0);
+  if (!isHeld || current === undefined || held === undefined) return fresh;
+  return { template: held, revision: current.metadata.name };
+}
+
+function statefulPod(set: StatefulSet, revisions: readonly ControllerRevision[], ordinal: number): Pod {
   const name = nameAt(set, ordinal);
-  const pod = podOf(set, name, set.spec.template, {
-    [revisionHashLabel]: revisionOf(set),
+  const { template, revision } = templateFor(set, revisions, ordinal);
+  const pod = podOf(set, name, template, {
+    [revisionHashLabel]: revision,
     "statefulset.kubernetes.io/pod-name": name,
     "apps.kubernetes.io/pod-index": String(ordinal),
   });
@@ -126,20 +143,20 @@ const reconcile: Reconcile = async (cluster, events, key, again) => {
   const set = mirrors.statefulSets.get(key);
   if (set === undefined) return;
   const pods = await claimPods(cluster, set, set.spec.selector);
+  const revisions = await keepRevisions(cluster, set, pods);
   const nowMs = host.clock.now();
   const plan = planStateful({ set, pods, nowMs });
   if (!isDeleting(set)) {
     await Promise.all(plan.remove.map((pod) => remove(cluster, events, set, pod)));
     const ordinals = isNamespaceOpen(cluster, set.metadata.namespace) ? plan.create : [];
-    await Promise.all(ordinals.map((ordinal) => create(cluster, events, set, ordinal)));
+    await Promise.all(ordinals.map((ordinal) => create(cluster, events, statefulPod(set, revisions, ordinal), set)));
   }
   await writeStatus(mirrors.statefulSets, key, plan.status);
   const waitMs = nextAvailableInMs(pods, set.spec.minReadySeconds, nowMs);
   if (waitMs !== undefined) again(waitMs);
 };
 
-async function create({ mirrors }: Cluster, events: EventRecorder, set: StatefulSet, ordinal: number): Promise<void> {
-  const pod = statefulPod(set, ordinal);
+async function create({ mirrors }: Cluster, events: EventRecorder, pod: Pod, set: StatefulSet): Promise<void> {
   await mirrors.pods.create(pod);
   const { name } = pod.metadata;
   events.record(set, "Normal", "SuccessfulCreate", `create Pod ${name} in StatefulSet ${set.metadata.name} successful`);

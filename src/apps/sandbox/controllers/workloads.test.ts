@@ -1,6 +1,6 @@
-/** DaemonSets, StatefulSets and Jobs over the fake API server. */
+/** DaemonSets, StatefulSets, Jobs and CronJobs over the fake API server. */
 import { afterEach, describe, expect, it } from "vitest";
-import { kinds, type CountedDaemonSet, type Job, type StatefulSet } from "./kinds.ts";
+import { kinds, type CountedDaemonSet, type CronJob, type Job, type StatefulSet } from "./kinds.ts";
 import { isDeleting, isReady } from "./pods.ts";
 import { nodeOf, sorted, startWorld, templateOf, type World } from "./testing/world.ts";
 
@@ -72,6 +72,33 @@ describe("a DaemonSet", () => {
     }
     expect(images(world)).toEqual(["app:2", "app:2"]);
   });
+
+  it("keeps a revision per template, gives one that comes back a new number, and forgets beyond its limit", async () => {
+    const world = await open(["node1"]);
+    const set = daemons();
+    await world.kube.create(kinds.daemonSets, { ...set, spec: { ...set.spec, revisionHistoryLimit: 1 } });
+    const revisions = () =>
+      world.kube
+        .all(kinds.controllerRevisions)
+        .map((one) => `${one.revision} ${one.data?.spec?.template?.spec?.containers[0]?.image}`);
+    await world.run();
+    expect(revisions()).toEqual(["1 app:1"]);
+    await update(world);
+    await world.run();
+    expect(sorted(revisions())).toEqual(["1 app:1", "2 app:2"]);
+    const [first] = world.kube.all(kinds.controllerRevisions);
+    // What `kubectl rollout undo` sends, as far as the fake can merge it.
+    const { $patch: mark, ...template } = first?.data?.spec?.template ?? {};
+    expect(mark).toBe("replace");
+    await world.kube.patch(kinds.daemonSets, metadata, { type: "merge", body: { spec: { template } } });
+    await world.run();
+    expect(sorted(revisions())).toEqual(["2 app:2", "3 app:1"]);
+    expect(images(world)).toEqual(["app:1"]);
+    const third = { spec: { template: templateOf("x", "app:3") } };
+    await world.kube.patch(kinds.daemonSets, metadata, { type: "merge", body: third });
+    await world.run();
+    expect(sorted(revisions())).toEqual(["3 app:1", "4 app:3"]);
+  });
 });
 
 describe("a StatefulSet", () => {
@@ -121,6 +148,24 @@ describe("a StatefulSet", () => {
     expect(status?.currentRevision).toBe(status?.updateRevision);
     expect(status).toMatchObject({ updatedReplicas: 2, currentReplicas: 2, availableReplicas: 2 });
   });
+
+  it("keeps the old template below the partition, also for a pod that is made anew", async () => {
+    const world = await open();
+    const set = stateful(2);
+    await world.kube.create(kinds.statefulSets, set);
+    await world.run();
+    const updateStrategy = { type: "RollingUpdate", rollingUpdate: { partition: 1 } };
+    const body = { spec: { template: templateOf("x", "app:2"), updateStrategy } };
+    await world.kube.patch(kinds.statefulSets, metadata, { type: "merge", body });
+    await world.run();
+    const byName = () =>
+      Object.fromEntries(world.pods().map((pod) => [pod.metadata.name, pod.spec.containers[0]?.image]));
+    expect(byName()).toEqual({ "x-0": "app:1", "x-1": "app:2" });
+    await world.kube.delete(kinds.pods, { name: "x-0", namespace: "default" });
+    await world.run();
+    expect(byName()).toEqual({ "x-0": "app:1", "x-1": "app:2" });
+    expect(sorted(world.kube.all(kinds.controllerRevisions).map(({ revision }) => `${revision}`))).toEqual(["1", "2"]);
+  });
 });
 
 describe("a Job", () => {
@@ -169,5 +214,66 @@ describe("a Job", () => {
     expect([verdict(world)?.type, verdict(world)?.reason]).toEqual(["Failed", "BackoffLimitExceeded"]);
     await world.pass(60_000);
     expect(running(world)).toHaveLength(0);
+  });
+});
+
+describe("a CronJob", () => {
+  const cron = (spec: Partial<CronJob["spec"]> = {}): CronJob => ({
+    apiVersion: "batch/v1",
+    kind: "CronJob",
+    metadata,
+    spec: {
+      schedule: "* * * * *",
+      jobTemplate: { spec: { template: { spec: { ...templateOf("x").spec, restartPolicy: "Never" } } } },
+      ...spec,
+    },
+  });
+  const jobs = (world: World) => world.kube.all(kinds.jobs);
+  const finishAll = async (world: World): Promise<void> => {
+    for (const pod of world.pods()) if (pod.status?.phase !== "Succeeded") await world.finish(pod, "Succeeded");
+  };
+
+  it("makes a Job every minute, named by it, and keeps the last three that are complete", async () => {
+    const world = await open();
+    await world.kube.create(kinds.cronJobs, cron());
+    await world.settle();
+    expect(jobs(world)).toHaveLength(0);
+    for (let minute = 0; minute < 5; minute += 1) {
+      await world.pass(60_000);
+      await finishAll(world);
+    }
+    expect(jobs(world)).toHaveLength(3);
+    const [first] = jobs(world);
+    const scheduled = first?.metadata.annotations?.["batch.kubernetes.io/cronjob-scheduled-timestamp"] ?? "";
+    expect(first?.metadata.name).toBe(`x-${Date.parse(scheduled) / 60_000}`);
+    const status = world.kube.all(kinds.cronJobs)[0]?.status;
+    expect(status?.active).toBeUndefined();
+    expect(status?.lastSuccessfulTime).toBeDefined();
+  });
+
+  it("starts none while one runs when it forbids that, and none when it is suspended", async () => {
+    const world = await open();
+    await world.kube.create(kinds.cronJobs, cron({ concurrencyPolicy: "Forbid" }));
+    await world.settle();
+    await world.pass(180_000);
+    expect(jobs(world)).toHaveLength(1);
+    expect(world.kube.all(kinds.cronJobs)[0]?.status?.active).toHaveLength(1);
+    await world.kube.patch(kinds.cronJobs, metadata, { type: "merge", body: { spec: { suspend: true } } });
+    await finishAll(world);
+    await world.pass(180_000);
+    expect(jobs(world)).toHaveLength(1);
+  });
+
+  it("replaces the one that runs when it is to, and makes up once for the runs that were missed", async () => {
+    const world = await open();
+    await world.kube.create(kinds.cronJobs, cron({ concurrencyPolicy: "Replace" }));
+    await world.settle();
+    await world.pass(60_000);
+    const [before] = jobs(world);
+    world.stop();
+    world.clock.moveTo(world.clock.now() + 600_000);
+    await world.restart();
+    expect(jobs(world)).toHaveLength(1);
+    expect(jobs(world)[0]?.metadata.name).not.toBe(before?.metadata.name);
   });
 });

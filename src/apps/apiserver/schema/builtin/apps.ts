@@ -16,6 +16,7 @@ import {
 } from "../dsl.ts";
 import type { GroupDeclaration } from "../declaration.ts";
 import {
+  checkControllerRevision,
   checkDaemonSet,
   checkDeployment,
   checkReplicaSet,
@@ -26,6 +27,7 @@ import {
   fillStatefulSetDefaults,
 } from "../rules/workloads.ts";
 import {
+  controllerRevisionPrinter,
   daemonSetPrinter,
   deploymentPrinter,
   replicaSetPrinter,
@@ -196,6 +198,17 @@ export const appsGroup: GroupDeclaration = {
           conditions: listMap("type", workloadCondition("StatefulSetCondition")),
           observedGeneration: int64,
         }),
+      },
+    },
+    {
+      kind: "ControllerRevision",
+      plural: "controllerrevisions",
+      about: "A template that a DaemonSet or StatefulSet had, for `kubectl rollout undo`.",
+      printer: controllerRevisionPrinter,
+      check: checkControllerRevision,
+      fields: {
+        data: anyObject.about("What the owner looked like, as a patch."),
+        revision: int64.required().about("Grows with every change."),
       },
     },
   ],

@@ -2,6 +2,7 @@
 import type { AnyObject } from "../../../../core/api/kube.ts";
 import type { Cause } from "../../kind.ts";
 import { immutable, invalid, unsupported } from "../causes.ts";
+import { cronOf, isTimeZone } from "../cron.ts";
 import {
   ensureObject,
   isEqualJson,
@@ -68,8 +69,11 @@ export const checkJob = (object: AnyObject, old: AnyObject | undefined): readonl
 export const checkCronJob = (object: AnyObject): readonly Cause[] => {
   const causes = checkJobSpec(objectAt(object, "spec", "jobTemplate", "spec"), "spec.jobTemplate.spec");
   const schedule = textAt(object, "spec", "schedule");
-  if (!schedule.startsWith("@") && schedule.trim().split(/\s+/).length !== 5) {
-    causes.push(invalid("spec.schedule", schedule, "expected exactly 5 fields"));
+  const cron = cronOf(schedule);
+  if (typeof cron === "string") causes.push(invalid("spec.schedule", schedule, cron));
+  const zone = valueAt(object, "spec", "timeZone");
+  if (typeof zone === "string" && !isTimeZone(zone)) {
+    causes.push(invalid("spec.timeZone", zone, `unknown time zone ${zone}`));
   }
   return causes;
 };

@@ -53,6 +53,16 @@ export const fillStatefulSetDefaults = (object: AnyObject): void => {
   if (strategy["type"] === "RollingUpdate") setIfAbsent(ensureObject(strategy, "rollingUpdate"), "partition", 0);
 };
 
+export const checkControllerRevision = (object: AnyObject, old: AnyObject | undefined): readonly Cause[] => {
+  const revision = valueAt(object, "revision");
+  const causes: Cause[] = [];
+  if (typeof revision === "number" && revision < 0)
+    causes.push(invalid("revision", revision, "must be greater than or equal to 0"));
+  if (old !== undefined && !isEqualJson(object["data"], old["data"]))
+    causes.push(invalid("data", object["data"], immutable));
+  return causes;
+};
+
 interface Workload {
   readonly noun: string;
   /** Fields of the spec that are fixed at creation. */
