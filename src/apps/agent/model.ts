@@ -5,7 +5,8 @@ import type { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { DeltaClient, type DeltaUpdate, type ReceivedResource } from "../../io/xds/delta-client.ts";
 import type { AgentConfig } from "./config.ts";
-import { channelOptions, controlPlaneCredentials, token } from "./control-plane.ts";
+import type { OpenStream } from "../../io/xds/transport.ts";
+import { channelOptions, controlPlaneCredentials, token as readToken } from "./control-plane.ts";
 
 /** Names of services hold one slash and no other mark; uids of workloads hold at least two. */
 function remove(replica: MeshReplica, name: string): void {
@@ -43,18 +44,28 @@ export function applyUpdate(replica: MeshReplica, update: DeltaUpdate): void {
   if (problems.length > 0) throw new Error(problems.slice(0, 5).join(" "));
 }
 
-/** `connected` is told each time the control plane answers again. */
+export interface ModelClientOptions {
+  /** Told each time the control plane answers again. */
+  readonly connected?: () => void;
+  /** Over gRPC when absent. */
+  readonly open?: OpenStream;
+  /** The service-account token; read from its file when absent. */
+  readonly token?: () => string;
+}
+
 export function modelClient(
   host: Host,
   config: AgentConfig,
   replica: MeshReplica,
-  connected: () => void = () => undefined,
+  options: ModelClientOptions = {},
 ): DeltaClient {
+  const { connected = () => undefined, open, token = () => readToken(config) } = options;
   return new DeltaClient(host, {
     target: () => config.controlPlane,
     credentials: () => controlPlaneCredentials(config),
-    metadata: () => ({ authorization: `Bearer ${token(config)}` }),
+    metadata: () => ({ authorization: `Bearer ${token()}` }),
     channelOptions,
+    open,
     node: { id: `${config.mode}~${config.podNamespace}/${config.podName}~${config.node}`, cluster: config.cluster },
     // Policies first: no address is served under rules that have not arrived.
     subscriptions: [{ typeUrl: typeUrl.authorization }, { typeUrl: typeUrl.address }],

@@ -161,7 +161,7 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     proxy.source.refresh();
   };
   const captor = captorOf(host, config, pods, client, { proxy, podsByUid, signal, changed });
-  const model = modelClient(host, config, replica, () => certificates.store.retryFailed());
+  const model = modelClient(host, config, replica, { connected: () => certificates.store.retryFailed() });
   const following = [model.run(signal), certificates.followRoot(() => proxy.source.refresh(), signal)];
   const announcements = await serveAnnouncements(joinPath(config.stateDir, "cni.sock"), pods);
   const dnsOptions = { ...config, port: port.dns, replica, podsByUid };

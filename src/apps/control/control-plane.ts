@@ -4,14 +4,18 @@
  * had their time to answer.
  */
 import { setMaxListeners } from "node:events";
+import type grpc from "@grpc/grpc-js";
 import { controlPlaneName, port } from "../../core/api/names.ts";
 import { wireMesh } from "../../core/mesh/mesh.ts";
 import type { Mesh } from "../../core/mesh/mesh.ts";
 import type { Host } from "../../io/host/host.ts";
+import { addCaService } from "../../io/identity/ca-service.ts";
+import type { Caller } from "../../io/identity/ca-service.ts";
 import { serverCredentials } from "../../io/identity/tls-credentials.ts";
 import type { KubeClient } from "../../io/kube/client.ts";
 import { startElection } from "../../io/kube/leader.ts";
 import type { Leadership } from "../../io/kube/leader.ts";
+import type { OpenStream } from "../../io/xds/transport.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { ControlMetrics } from "./health/control-metrics.ts";
 import { serveDebug, serveHealth, serveMetrics } from "./health/pages.ts";
@@ -20,8 +24,11 @@ import { allSynced, feedMesh, startInputs } from "./inputs.ts";
 import type { Inputs } from "./inputs.ts";
 import { ModelServer } from "./model/model-server.ts";
 import { ModelSource, followModel } from "./model/model-source.ts";
+import { GrpcPort } from "./model/stream-port.ts";
+import type { StreamPort } from "./model/stream-port.ts";
 import type { ControlSettings, Self } from "./settings.ts";
 import { CaKeeper } from "./trust/ca-keeper.ts";
+import type { CaSource } from "./trust/ca-keeper.ts";
 import { Callers } from "./trust/callers.ts";
 import { Peering } from "./peering/peering.ts";
 import { recallExports } from "./peering/remembered-exports.ts";
@@ -49,6 +56,15 @@ const defaultListeners: Listeners = {
   debug: port.controlPlaneDebug,
 };
 
+/** What a replica meets beside its Kubernetes API, for simulations: no sockets, no pages, no keys of its own. */
+export interface Outside {
+  readonly port: StreamPort;
+  /** Streams to peers. */
+  readonly open: OpenStream;
+  readonly ca: CaSource;
+  readonly certificate: OwnCertificate;
+}
+
 export interface ControlPlaneOptions {
   readonly settings: ControlSettings;
   readonly self: Self;
@@ -59,6 +75,8 @@ export interface ControlPlaneOptions {
   readonly leaseMs?: number;
   /** Streams of agents live on for so long after this replica was told to stop, while another takes over. */
   readonly streamGraceMs?: number;
+  /** Instead of the real world. */
+  readonly outside?: Outside;
 }
 
 const streamGraceMsDefault = 3_000;
@@ -93,7 +111,7 @@ class Replica implements ControlPlane {
   private readonly metrics = new ControlMetrics();
   private readonly commits: CommitLoop;
   private readonly inputs: Inputs;
-  private readonly ca: CaKeeper;
+  private readonly ca: CaSource;
   private readonly certificate: OwnCertificate;
   private readonly trust: PeerTrust;
   private readonly peering: Peering;
@@ -120,8 +138,8 @@ class Replica implements ControlPlane {
     const schedule = () => this.commits.schedule();
     this.inputs = startInputs(host, client, signal);
     feedMesh(this.inputs, this.mesh.sources, schedule);
-    this.ca = new CaKeeper(host, client, self.namespace, signal);
-    this.certificate = keepOwnCertificate(host, this.ca, settings.mesh, self.namespace);
+    this.ca = options.outside?.ca ?? new CaKeeper(host, client, self.namespace, signal);
+    this.certificate = options.outside?.certificate ?? keepOwnCertificate(host, this.ca, settings.mesh, self.namespace);
     const trust = new PeerTrust(host, settings.mesh);
     this.trust = trust;
     this.ca.onChange(({ material }) => trust.setRoots(material.rootPem));
@@ -135,14 +153,13 @@ class Replica implements ControlPlane {
       server: { changed },
       version: options.version ?? "0.1.0",
       schedule,
+      open: options.outside?.open,
     });
+    const callers = new Callers(host, client, inputs.pods, settings.mesh.trustDomain);
     this.server = new ModelServer(host, {
-      address: this.listeners.address,
-      port: this.listeners.controlPlane,
-      credentials: serverCredentials(certificate, trust.bundles, settings.mesh.trustDomain),
+      port: options.outside?.port ?? this.grpcPort(callers, trust),
       source: new ModelSource(mesh),
-      callers: new Callers(host, client, inputs.pods, settings.mesh.trustDomain),
-      authority: () => ca.authority(),
+      callers,
       peers: this.peering.streams,
       isOpen: () => this.isSettled,
       rejected: ({ typeUrl }) => metrics.rejected(typeUrl),
@@ -172,11 +189,9 @@ class Replica implements ControlPlane {
   }
 
   async start(): Promise<void> {
-    const { listeners, metrics, mesh, host, client, options } = this;
+    const { mesh, host, client, options } = this;
     const { signal } = this.stopping;
-    this.pages.push(await serveHealth(listeners.readiness, () => this.isReady));
-    this.pages.push(await serveMetrics(listeners.metrics, metrics));
-    this.pages.push(await serveDebug(listeners.debug, mesh.graph, () => this.trustFacts()));
+    if (options.outside === undefined) await this.servePages();
     await Promise.all([allSynced(this.inputs), this.ca.start(), this.certificate.first]);
     this.commits.start();
     this.peering.restore(await recallExports(host, client, options.self.namespace, signal));
@@ -198,6 +213,25 @@ class Replica implements ControlPlane {
     };
     this.leadership = startElection(host, client, election, (term) => this.writers.lead(term));
     host.log.info("control.settled", { peers: mesh.peers.rows.size });
+  }
+
+  private async servePages(): Promise<void> {
+    const { listeners, metrics, mesh } = this;
+    this.pages.push(await serveHealth(listeners.readiness, () => this.isReady));
+    this.pages.push(await serveMetrics(listeners.metrics, metrics));
+    this.pages.push(await serveDebug(listeners.debug, mesh.graph, () => this.trustFacts()));
+  }
+
+  private grpcPort(callers: Callers, { bundles }: PeerTrust): StreamPort {
+    const { host, ca, certificate, listeners, options } = this;
+    const credentials = serverCredentials(certificate, bundles, options.settings.mesh.trustDomain);
+    const service = {
+      authority: () => ca.authority(),
+      authenticate: (metadata: grpc.Metadata) => callers.authenticate(metadata),
+      mayImpersonate: (caller: Caller, identity: string) => callers.mayImpersonate(caller, identity),
+    };
+    const addServices = (server: grpc.Server) => addCaService(server, host, service);
+    return new GrpcPort({ address: listeners.address, port: listeners.controlPlane, credentials, addServices });
   }
 
   async written(): Promise<void> {

@@ -11,6 +11,7 @@ import type { WorkloadCertificate } from "../identity/certificate.ts";
 import { clientChannelOptions, clientCredentials } from "../identity/tls-credentials.ts";
 import type { TrustBundles } from "../identity/trust.ts";
 import { DeltaClient, type DeltaUpdate } from "../xds/delta-client.ts";
+import type { OpenStream } from "../xds/transport.ts";
 import { reasonOf, type Failure } from "./failure.ts";
 import { PeerRows, type ExportSink } from "./peer-rows.ts";
 import type { PeerPhase, PeerState } from "./peer-state.ts";
@@ -36,6 +37,8 @@ export interface LinkOptions {
   certificate(): WorkloadCertificate | undefined;
   readonly bundles: TrustBundles;
   readonly sink: PeerSink;
+  /** Over gRPC when absent. */
+  readonly open?: OpenStream | undefined;
 }
 
 export class PeerLink {
@@ -115,6 +118,7 @@ export class PeerLink {
         return { [peerHeader.cluster]: cluster, [peerHeader.network]: network, [peerHeader.segment]: segment };
       },
       channelOptions: clientChannelOptions,
+      open: this.#options.open,
       node: { id: `${peerNodePrefix}${this.#options.self().cluster}`, cluster: this.#options.self().cluster },
       subscriptions: peeringTypes.map((type) => ({ typeUrl: type })),
       received: (update) => this.#receive(update),

@@ -15,6 +15,7 @@ import { peerConditions } from "../../../io/peering/peer-state.ts";
 import type { PeerState } from "../../../io/peering/peer-state.ts";
 import { peerHeader } from "../../../io/peering/wire-names.ts";
 import type { DeltaServer, StreamPeer } from "../../../io/xds/delta-server.ts";
+import type { OpenStream } from "../../../io/xds/transport.ts";
 import type { ResourceSource } from "../../../io/xds/resource-source.ts";
 import type { PeerTrust } from "../trust/peer-trust.ts";
 import type { WantedCondition } from "../writers/merge-conditions.ts";
@@ -28,6 +29,8 @@ export interface PeeringOptions {
   readonly version: string;
   /** Something was staged in the mesh's sources. */
   readonly schedule: () => void;
+  /** Streams to peers; over gRPC when absent. */
+  readonly open?: OpenStream | undefined;
 }
 
 /** A replica that starts waits so long for peers before it serves without those that do not answer. */
@@ -57,6 +60,7 @@ export class Peering {
       self: () => this.self(),
       certificate: () => certificate.current(),
       bundles,
+      open: options.open,
       sink: {
         setExport: (peer, row) => this.setExport(peer, row),
         removeExport: (peer, name) => this.removeExport(peer, name),

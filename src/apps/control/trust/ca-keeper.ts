@@ -18,6 +18,9 @@ import type { Informer } from "../../../io/kube/informer.ts";
 
 const retry = { baseMs: 200, maxMs: 10_000 };
 
+/** The cluster's authority, wherever it comes from. */
+export type CaSource = Pick<CaKeeper, "authority" | "rootPem" | "onChange" | "start">;
+
 export class CaKeeper {
   private readonly host: Host;
   private readonly client: KubeClient;

@@ -7,7 +7,7 @@ import { CertificateStore } from "../../../io/identity/certificate-store.ts";
 import type { WorkloadCertificate } from "../../../io/identity/certificate.ts";
 import { makeKeyAndCsr } from "../../../io/identity/csr.ts";
 import type { CertificateSource } from "../../../io/identity/tls-credentials.ts";
-import type { CaKeeper } from "./ca-keeper.ts";
+import type { CaSource } from "./ca-keeper.ts";
 
 /** Names under which agents and peers know a control plane; the second is what proxies of other makes expect. */
 const serviceNames = [controlPlaneName, "istiod"];
@@ -29,7 +29,7 @@ export interface OwnCertificate extends CertificateSource {
   close(): void;
 }
 
-export function keepOwnCertificate(host: Host, ca: CaKeeper, mesh: MeshSettings, namespace: string): OwnCertificate {
+export function keepOwnCertificate(host: Host, ca: CaSource, mesh: MeshSettings, namespace: string): OwnCertificate {
   const identity = ownIdentity(mesh, namespace);
   const dnsNames = ownDnsNames(namespace, mesh.clusterDomain);
   const issue = async (): Promise<WorkloadCertificate> => {

@@ -12,7 +12,7 @@ import type { ControlSettings, Self } from "../settings.ts";
 import { combined } from "../peering/peering.ts";
 import { exportMemory } from "../peering/remembered-exports.ts";
 import type { Peering } from "../peering/peering.ts";
-import type { CaKeeper } from "../trust/ca-keeper.ts";
+import type { CaSource } from "../trust/ca-keeper.ts";
 import { eventRefreshMs, eventWriter } from "./events.ts";
 import { gatewayClassWriter } from "./gateway-classes.ts";
 import { generatedWriter } from "./generated.ts";
@@ -29,7 +29,7 @@ export interface WriterContext {
   readonly mesh: Mesh;
   readonly settings: ControlSettings;
   readonly self: Self;
-  readonly ca: CaKeeper;
+  readonly ca: CaSource;
   readonly peering: Peering;
   readonly failed: (writer: string) => void;
 }
