@@ -19,7 +19,7 @@ import type { Informer } from "../../../io/kube/informer.ts";
 const retry = { baseMs: 200, maxMs: 10_000 };
 
 /** The cluster's authority, wherever it comes from. */
-export type CaSource = Pick<CaKeeper, "authority" | "rootPem" | "onChange" | "start">;
+export type CaSource = Pick<CaKeeper, "authority" | "rootPem" | "onChange" | "start" | "secretName" | "trouble">;
 
 export class CaKeeper {
   private readonly host: Host;
