@@ -178,6 +178,22 @@ it("nothing of meshed pods can be read between the nodes or between the clusters
   expect(hasSeen("meshed-marker")).toBe(false);
 });
 
+it("nothing to a pod that is just starting can be read either", async () => {
+  const [service = "", pod = ""] = web("fresh", "cluster1-node2").split("---");
+  await sandbox.apply("cluster1", service);
+  // Calls without a pause from before the pod exists until a while after it answers.
+  const script = `for i in $(seq 20000); do
+    curl -s -m 1 -o /dev/null -H "x-secret: fresh-marker" fresh:8000/get && good=$((good + 1))
+    test "\${good:-0}" -ge 50 && exit 0
+  done; exit 1`;
+  const calls = sandbox.exec("cluster1", `${namespace} alice`, ["sh", "-c", script], 60_000);
+  await sandbox.apply("cluster1", pod);
+  expect(await calls).toMatchObject({ code: 0 });
+  expect(await call(outside, "stranger", `fresh.${namespace}`, "late-marker")).toMatchObject({ code: 0 });
+  await poll("the sniffers to see the stranger's request", () => hasSeen("late-marker"));
+  expect(hasSeen("fresh-marker")).toBe(false);
+});
+
 it("every connection of a meshed pod begins with a TLS handshake", async () => {
   const handshake = 0x16;
   const own = [addresses.get("alice"), addresses.get("bob")];

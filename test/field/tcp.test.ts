@@ -16,6 +16,7 @@ const MiB = 1 << 20;
 const largeBytes = (isLong ? 1024 : 64) * MiB;
 const slowBytes = (isLong ? 300 : 60) * MiB;
 const shortConnections = isLong ? 5_000 : 1_000;
+const idleMs = 120_000;
 /** What an Envoy may grow by, however much passes it: buffers, not backlogs. */
 const envoyMiBMax = 300;
 
@@ -74,6 +75,7 @@ interface Task {
 
 let sandbox: Sandbox;
 let agents: ReadonlySet<string>;
+let heldOpen: Promise<unknown>[] = [];
 const program = join(repository, "test", "field", "kit", "tcp-client.mjs");
 
 async function ask(name: string, domain: string, task: Task, msMax = 120_000): Promise<Record<string, unknown>> {
@@ -119,11 +121,13 @@ beforeAll(async () => {
   for (const { name, domain } of servers) {
     await poll(`the greeting of ${name}`, async () => "greeting" in (await ask(name, domain, { do: "greet" })));
   }
+  heldOpen = servers.map(({ name, domain }) => ask(name, domain, { do: "idle", idleMs }, idleMs + 60_000));
 }, 240_000);
 
 reportFailures(() => sandbox);
 
 afterAll(async () => {
+  await Promise.allSettled(heldOpen);
   for (const cluster of sandbox?.clusters ?? []) {
     await sandbox.kubectl(cluster, `delete namespace ${namespace} --ignore-not-found --wait=false`);
   }
@@ -171,3 +175,8 @@ describe.each(servers)("to $place", ({ name, domain }) => {
     expect(told).toEqual({ good: shortConnections, failures: {} });
   });
 });
+
+it("a connection that was silent for two minutes goes on", async () => {
+  const echo = { status: "fulfilled", value: { before: "before", after: "after" } };
+  expect(await Promise.allSettled(heldOpen)).toEqual([echo, echo, echo]);
+}, 200_000);

@@ -168,12 +168,15 @@ const tasks = {
   async idle() {
     const { socket, reader } = await open();
     socket.setTimeout(0);
+    const opened = performance.now();
+    let closedMs;
+    socket.once("close", () => (closedMs ??= Math.round(performance.now() - opened)));
     socket.write("echo\nbefore\n");
     const before = await reader.line();
     await sleep(task.idleMs);
     socket.setTimeout(silentMsMax, () => socket.destroy(new Error("no echo after the silence")));
     socket.write("after\n");
-    const after = await reader.line();
+    const after = await reader.line().catch((error) => `${error.message}, closed after ${closedMs} ms`);
     socket.destroy();
     return { before, after };
   },

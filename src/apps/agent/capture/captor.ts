@@ -29,6 +29,8 @@ interface Entry {
   wanted: WantedPod | undefined;
   pod: LocalPod | undefined;
   isRedirected: boolean;
+  /** The mark on the pod is written: from here on callers learn that it must be dialled through the mesh. */
+  isMarked: boolean;
   task: Promise<void>;
   isQueued: boolean;
 }
@@ -70,12 +72,16 @@ export class Captor {
     for (const [uid, pod] of pods) this.#set(uid, pod);
   }
 
-  /** Resolves with true once the pod is captured, with false when it is not wanted or the signal aborts. */
+  /**
+   * Resolves with true once the pod is captured and marked, with false when it is not wanted or the signal aborts. Not
+   * before the mark: a pod that runs unmarked would be ready before callers know that it is in the mesh, and they would
+   * dial it in the clear.
+   */
   async captured(uid: string, signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted && !this.#signal.aborted) {
       const entry = this.#entries.get(uid);
       if (entry === undefined || entry.wanted === undefined) return false;
-      if (entry.isRedirected) return true;
+      if (entry.isRedirected && entry.isMarked) return true;
       await new Promise<void>((resolve) => {
         const wake = () => {
           this.#waiting.delete(wake);
@@ -111,6 +117,7 @@ export class Captor {
       wanted: undefined,
       pod: undefined,
       isRedirected: false,
+      isMarked: false,
       task: Promise.resolve(),
       isQueued: false,
     };
@@ -158,7 +165,7 @@ export class Captor {
     const pod: LocalPod = { uid, namespace, name, serviceAccount, identity, ip, netnsPath, isDraining };
     const before = entry.pod;
     const isSame = before !== undefined && before.isDraining === isDraining && before.ip === ip;
-    if (isSame && entry.isRedirected && wanted.isMarked) return;
+    if (isSame && entry.isRedirected && entry.isMarked && wanted.isMarked) return;
     if (!isSame) {
       entry.pod = pod;
       this.podsByUid.set(uid, pod);
@@ -171,8 +178,10 @@ export class Captor {
       await this.#tellNode();
       this.#host.log.info("capture.done", { pod: `${namespace}/${name}`, identity });
     }
-    this.#wake();
+    // A pod that ends is no destination any more; whoever waits for it need not wait for a mark.
     if (!wanted.isMarked && !isDraining) await this.#effects.mark(pod, true);
+    entry.isMarked = true;
+    this.#wake();
   }
 
   /** Envoy must drop the listeners of the old namespace first: it would keep their sockets under the same names. */
@@ -195,6 +204,7 @@ export class Captor {
       }
       entry.pod = undefined;
       entry.isRedirected = false;
+      entry.isMarked = false;
       this.podsByUid.delete(uid);
       this.#changed();
       await this.#tellNode();
