@@ -170,7 +170,7 @@ spec:
     const { reason, message } = await refusal("serviceentry", `${namespace}/thief`);
     expect(reason).toBe("HostClash");
     expect(message).toContain(`ServiceEntry ${namespace}/thief: host ${host} already belongs to`);
-    expect(message).toContain("choose another host, or delete one of the two");
+    expect(message).toContain("Choose another host, or delete one of the two");
   });
 });
 

@@ -34,6 +34,7 @@ const sourceOfKind: Readonly<Record<string, keyof Mesh["sources"]>> = {
   ServiceEntry: "serviceEntries",
   WorkloadEntry: "workloadEntries",
   Gateway: "gateways",
+  GatewayClass: "gatewayClasses",
   Segment: "segments",
   AuthorizationPolicy: "authorizationPolicies",
   PeerAuthentication: "peerAuthentications",

@@ -219,7 +219,7 @@ class Replica implements ControlPlane {
     const { listeners, metrics, mesh } = this;
     this.pages.push(await serveHealth(listeners.readiness, () => this.isReady));
     this.pages.push(await serveMetrics(listeners.metrics, metrics));
-    this.pages.push(await serveDebug(listeners.debug, mesh.graph, () => this.trustFacts()));
+    this.pages.push(await serveDebug(listeners.debug, mesh, () => this.trustFacts()));
   }
 
   private grpcPort(callers: Callers, { bundles }: PeerTrust): StreamPort {

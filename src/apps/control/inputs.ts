@@ -59,6 +59,7 @@ export function feedMesh(inputs: Inputs, sources: MeshSources, schedule: () => v
   feed(inputs.serviceEntries, sources.serviceEntries);
   feed(inputs.workloadEntries, sources.workloadEntries);
   feed(inputs.gateways, sources.gateways);
+  feed(inputs.gatewayClasses, sources.gatewayClasses);
   feed(inputs.segments, sources.segments);
   feed(inputs.authorizationPolicies, sources.authorizationPolicies);
   feed(inputs.peerAuthentications, sources.peerAuthentications);

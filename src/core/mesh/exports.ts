@@ -1,4 +1,5 @@
 /** What this cluster tells its peers: one row per published service. Generations are given outside. */
+import { label } from "../api/names.ts";
 import type { Collection, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import { compareKeys } from "../graph/order.ts";
@@ -60,11 +61,17 @@ export function wireExports(
       const ready = podsOf(service, read).filter((pod) => pod.isHealthy);
       if (ready.length === 0 || ready.some((pod) => pod.tunnel !== "none")) return;
       const { namespace, name } = service;
-      const message =
-        `Service ${namespace}/${name}: it is published but none of its pods is in ` +
-        `the mesh, so peers cannot reach it; ` +
-        `label Namespace ${namespace} istio.io/dataplane-mode=ambient.`;
-      const problem: Problem = { kind: "Service", namespace, name, reason: "PodsNotInMesh", message };
+      const problem: Problem = {
+        kind: "Service",
+        namespace,
+        name,
+        reason: "PodsNotInMesh",
+        message:
+          `Service ${namespace}/${name}: it is published but none of its pods is in ` +
+          "the mesh, so peers cannot reach it.",
+        remedy: `Label Namespace ${namespace} ${label.dataplaneMode}=ambient.`,
+        shownAs: "event",
+      };
       yield [problemKey(problem), problem];
     },
   );

@@ -176,8 +176,9 @@ function problemsOf(
   if (service.local === undefined) return [];
   const { namespace, name } = service;
   const found: Problem[] = [];
-  const add = (reason: string, what: string): void => {
-    found.push({ kind: "Service", namespace, name, reason, message: `Service ${namespace}/${name}: ${what}.` });
+  const add = (reason: string, what: string, remedy: string): void => {
+    const message = `Service ${namespace}/${name}: ${what}.`;
+    found.push({ kind: "Service", namespace, name, reason, message, remedy, shownAs: "event" });
   };
   const lost = service.aliases.find((alias) => read.get(from.aliasOwners, alias) !== service.id);
   if (lost !== undefined) {
@@ -185,8 +186,8 @@ function problemsOf(
     const whose = owner === undefined ? "a service with that host name" : `global service ${owner}`;
     add(
       "AliasClash",
-      `alias ${lost} of its Segment already belongs to ${whose}; narrow the ` +
-        `selector of the alias or change its pattern`,
+      `alias ${lost} of its Segment already belongs to ${whose}`,
+      "Narrow the selector of the alias in the Segment, or change its pattern.",
     );
   }
   const other = (read.get(from.byId, service.id) ?? []).find((part) => conflictingPort(service, part) !== undefined);
@@ -195,8 +196,8 @@ function problemsOf(
     const cluster = other?.visible?.exported.cluster ?? "";
     add(
       "PortConflict",
-      `port ${port.port} is ${port.protocol} in cluster ${cluster} but not here, and this ` +
-        `cluster's definition counts here; make the two equal`,
+      `port ${port.port} is ${port.protocol} in cluster ${cluster} but not here, and this cluster's definition counts here`,
+      "Give the port the same appProtocol in both clusters.",
     );
   }
   return found;

@@ -79,11 +79,12 @@ export function wireHosts(
     function* (entry, read, key) {
       const lost = entry.hosts.find((host) => read.get(owners, host) !== claimant.entry(key));
       const owner = lost === undefined ? undefined : read.get(owners, lost);
-      const way = "choose another host, or delete one of the two";
+      const message = `ServiceEntry ${key}: host ${lost} already belongs to ${owner}.`;
+      const remedy = "Choose another host, or delete one of the two.";
       const said =
         owner === undefined
           ? accepted("The ServiceEntry is accepted.")
-          : refused("HostClash", `ServiceEntry ${key}: host ${lost} already belongs to ${owner}; ${way}.`);
+          : refused({ reason: "HostClash", message, remedy });
       const { generation } = entry;
       yield [`serviceentries/${key}`, { resource: meshKinds.serviceEntries, key, generation, conditions: [said] }];
     },

@@ -10,7 +10,7 @@ import { expandAlias } from "./alias.ts";
 import type { MeshSettings, TrafficDistribution } from "./model.ts";
 import { type NamespaceFacts, type Namespaces } from "./namespace-facts.ts";
 import { type TargetedPort, targetedPort } from "./ports.ts";
-import { type Problem, problemKey } from "./problem.ts";
+import { type Fault, type Problem, problemKey } from "./problem.ts";
 import { isScopeValue, type Publication, publicationOf, unknownScope } from "./scope.ts";
 import { currentSegment, type SegmentRow, type Segments } from "./segments.ts";
 import { type Labels, selects } from "./selector.ts";
@@ -124,33 +124,34 @@ function publish(service: Service, publication: Publication, segment: SegmentRow
 function problemsOf(service: Service, namespaces: Namespaces, read: Reader): readonly Problem[] {
   const { name, namespace = "", labels = {}, annotations = {} } = service.metadata;
   const found: Problem[] = [];
-  const add = (reason: string, message: string): void => {
-    found.push({ kind: "Service", namespace, name, reason, message });
+  const add = (fault: Fault): void => {
+    found.push({ kind: "Service", namespace, name, ...fault, shownAs: "event" });
   };
   const object = `Service ${namespace}/${name}`;
   const scope = labels[label.serviceScope];
-  if (scope !== undefined && !isScopeValue(scope)) add("UnknownScope", unknownScope(object, scope));
+  if (scope !== undefined && !isScopeValue(scope)) add(unknownScope(object, scope));
   const publication = publicationOf(labels, read.get(namespaces.facts, namespace));
   if (labels[label.serviceTakeover] === "true" && publication === undefined) {
-    const way = `add ${label.serviceScope}=global to the Service or its Namespace`;
-    add(
-      "TakeoverWithoutScope",
-      `${object}: label ${label.serviceTakeover}=true has no effect without a scope; ${way}.`,
-    );
+    add({
+      reason: "TakeoverWithoutScope",
+      message: `${object}: label ${label.serviceTakeover}=true has no effect without a scope.`,
+      remedy: `Add label ${label.serviceScope}=global to the Service or its Namespace.`,
+    });
   }
   if (publication !== undefined && service.spec.type === "ExternalName") {
-    add(
-      "NotPublishable",
-      `${object}: an ExternalName Service has no pods and is not published; label the real Service.`,
-    );
+    add({
+      reason: "NotPublishable",
+      message: `${object}: an ExternalName Service has no pods and is not published.`,
+      remedy: "Label the Service that it stands for.",
+    });
   }
   const distribution = annotations[annotation.trafficDistribution];
   if (distribution !== undefined && parseTrafficDistribution(distribution) === undefined) {
-    const way = "use PreferNetwork, PreferClose, PreferRegion or Any";
-    add(
-      "UnknownTrafficDistribution",
-      `${object}: annotation ${annotation.trafficDistribution}=${distribution} is not known and counts as Any; ${way}.`,
-    );
+    add({
+      reason: "UnknownTrafficDistribution",
+      message: `${object}: annotation ${annotation.trafficDistribution}=${distribution} is not known and counts as Any.`,
+      remedy: "Use PreferNetwork, PreferClose, PreferRegion or Any.",
+    });
   }
   return found;
 }

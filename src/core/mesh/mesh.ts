@@ -18,7 +18,7 @@ import type { Export, MeshService, MeshSettings, Peer, Policy, Workload } from "
 import { wireNamespaces } from "./namespace-facts.ts";
 import { wirePeers } from "./peers.ts";
 import { wirePolicies } from "./policies.ts";
-import type { ObjectConditions, Problem } from "./problem.ts";
+import { type ObjectConditions, type Problem, problemsInConditions } from "./problem.ts";
 import { wireRemoteWorkloads, workloadsOf } from "./remote-workloads.ts";
 import { wireSegments, type SegmentRow } from "./segments.ts";
 import { wireSelections } from "./selections.ts";
@@ -52,7 +52,7 @@ export interface Mesh {
   readonly serviceEntryAddresses: Collection<readonly EntryAddress[]>;
   /** Key `<plural>/<ns>/<name>`. */
   readonly conditions: Collection<ObjectConditions>;
-  /** Key `<kind>/<ns>/<name>/<reason>`. */
+  /** All that is wrong, whatever shows it on the object. Key `<kind>/<ns>/<name>/<reason>`. */
   readonly problems: Collection<Problem>;
   /** By service key. */
   readonly workloadsByService: Index<Workload>;
@@ -91,6 +91,8 @@ export function wireMesh(settings: MeshSettings): Mesh {
     hosts,
     desiredAddresses: serviceEntryAddresses,
   });
+  const parts = [segments.conditions, peers.conditions, hosts.conditions, policies.conditions];
+  const conditions = graph.union("conditions", ...parts);
 
   return {
     graph,
@@ -105,7 +107,7 @@ export function wireMesh(settings: MeshSettings): Mesh {
     generatedServiceEntries: generated.serviceEntries,
     generatedWorkloadEntries: generated.workloadEntries,
     serviceEntryAddresses,
-    conditions: graph.union("conditions", segments.conditions, peers.conditions, hosts.conditions, policies.conditions),
+    conditions,
     problems: graph.union(
       "problems",
       segments.problems,
@@ -113,6 +115,8 @@ export function wireMesh(settings: MeshSettings): Mesh {
       localServices.problems,
       exports.problems,
       globalServices.problems,
+      problemsInConditions(graph, conditions),
+      sources.reports,
     ),
     workloadsByService: graph.index(workloads, "byService", (row) => Object.keys(row.services)),
   };

@@ -4,7 +4,7 @@ import { annotation, label, systemNamespace } from "../api/names.ts";
 import type { Collection } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { MeshSettings } from "./model.ts";
-import { type Problem, problemKey } from "./problem.ts";
+import { type Fault, type Problem, problemKey } from "./problem.ts";
 import { isScopeValue, type ScopeOfNamespace, unknownScope } from "./scope.ts";
 import type { MeshSources } from "./sources.ts";
 
@@ -36,20 +36,21 @@ export function wireNamespaces(graph: Graph, settings: MeshSettings, sources: Me
     "namespaces.problems",
     sources.namespaces,
     function* (row, _r, name) {
-      const problem = (reason: string, message: string): readonly [string, Problem] => {
-        const found = { kind: "Namespace", namespace: "", name, reason, message } as const;
+      const problem = (fault: Fault): readonly [string, Problem] => {
+        const found = { kind: "Namespace", namespace: "", name, ...fault, shownAs: "event" } as const;
         return [problemKey(found), found];
       };
       const scope = row.metadata.labels?.[label.serviceScope];
-      if (scope !== undefined && !isScopeValue(scope))
-        yield problem("UnknownScope", unknownScope(`Namespace ${name}`, scope));
+      if (scope !== undefined && !isScopeValue(scope)) yield problem(unknownScope(`Namespace ${name}`, scope));
       const network = row.metadata.labels?.[label.network];
       if (name !== systemNamespace || network === undefined || network === settings.network) return;
-      yield problem(
-        "NetworkMismatch",
-        `Namespace ${name}: label ${label.network}=${network} differs from network ${settings.network} of the ` +
-          "installation; the installation's counts. Make the two equal.",
-      );
+      yield problem({
+        reason: "NetworkMismatch",
+        message:
+          `Namespace ${name}: label ${label.network}=${network} differs from network ${settings.network} of the ` +
+          "installation; the installation's counts.",
+        remedy: `Set the label to ${settings.network}, or install with network ${network}.`,
+      });
     },
   );
   return { facts, problems };

@@ -1,6 +1,7 @@
 /**
  * Peers as this cluster's Gateways describe them (spec 1.10, 1.11): one row per remote Gateway that can be used, the
- * oldest when several name one peer. A Gateway that becomes unusable leaves its last good row and is reported.
+ * oldest when several name one peer. A Gateway that becomes unusable leaves its last good row and is reported; so is
+ * one of a class that nobody serves and that was surely meant for this mesh.
  */
 import type { Gateway } from "../api/mesh-kinds.ts";
 import { meshKinds } from "../api/mesh-kinds.ts";
@@ -11,7 +12,7 @@ import { isDnsLabel, isDnsName } from "../api/dns-names.ts";
 import { isIp } from "../api/ip.ts";
 import type { GatewayAddress, MeshSettings, Peer } from "./model.ts";
 import type { PeerState } from "./peer-state.ts";
-import { accepted, compareAge, type MeshCondition, type ObjectConditions, refused } from "./problem.ts";
+import { accepted, compareAge, type Fault, type MeshCondition, type ObjectConditions, refused } from "./problem.ts";
 import type { MeshSources } from "./sources.ts";
 
 export interface Peers {
@@ -27,36 +28,36 @@ interface Judged {
   readonly key: string;
   readonly created: string;
   readonly generation: number | undefined;
-  readonly isRemote: boolean;
+  readonly role: "remote" | "eastWest" | "unknown";
   readonly peer: Peer;
   readonly fault: Fault | undefined;
 }
 
-interface Fault {
-  readonly reason: string;
-  readonly message: string;
-}
+/** Reason of the condition on a Gateway whose class nobody serves. */
+export const unknownClass = "UnknownClass";
 
 export function wirePeers(graph: Graph, settings: MeshSettings, sources: MeshSources): Peers {
-  const judged = graph.derive<Gateway, Judged>("peers.judged", sources.gateways, function* (gateway, _read, key) {
+  const judged = graph.derive<Gateway, Judged>("peers.judged", sources.gateways, function* (gateway, read, key) {
     const { gatewayClassName } = gateway.spec;
     if (gatewayClassName === gatewayClass.remote) yield [key, judgeRemote(gateway, key, settings)];
-    if (gatewayClassName === gatewayClass.eastWest) yield [key, judgeEastWest(gateway, key, settings)];
+    else if (gatewayClassName === gatewayClass.eastWest) yield [key, judgeEastWest(gateway, key, settings)];
+    // A class that exists is its controller's business, whatever its name.
+    else if (isMeantForUs(gateway) && read.get(sources.gatewayClasses, gatewayClassName) === undefined) {
+      yield [key, judgeUnknown(gateway, key)];
+    }
   });
   const candidates = graph.index(judged, "byCluster", (row) =>
-    row.isRemote && row.fault === undefined ? [row.peer.cluster] : [],
+    row.role === "remote" && row.fault === undefined ? [row.peer.cluster] : [],
   );
   const faultOf = (row: Judged, read: Reader): Fault | undefined => {
-    if (row.fault !== undefined || !row.isRemote) return row.fault;
+    if (row.fault !== undefined || row.role !== "remote") return row.fault;
     const oldest = [...read.lookup(candidates, row.peer.cluster)].sort(compareAge)[0];
     if (oldest === undefined || oldest.key === row.key) return undefined;
-    const message =
-      `Gateway ${row.key}: Gateway ${oldest.key} already links to peer ` +
-      `${row.peer.cluster} and is used; delete one of the two.`;
-    return { reason: "DuplicatePeer", message };
+    const message = `Gateway ${row.key}: Gateway ${oldest.key} already links to peer ${row.peer.cluster} and is used.`;
+    return { reason: "DuplicatePeer", message, remedy: "Delete one of the two." };
   };
   const rows = graph.derive<Judged, Peer>("peers", judged, function* (row, read, key) {
-    if (!row.isRemote) return;
+    if (row.role !== "remote") return;
     const fault = faultOf(row, read);
     if (fault === undefined) yield [key, row.peer];
     else if (fault.reason !== "DuplicatePeer") read.keep(fault.message);
@@ -64,9 +65,10 @@ export function wirePeers(graph: Graph, settings: MeshSettings, sources: MeshSou
   const conditions = graph.derive<Judged, ObjectConditions>("peers.conditions", judged, function* (row, read) {
     const { key, generation } = row;
     const fault = faultOf(row, read);
-    const said = row.isRemote
-      ? remoteConditions(row.peer, fault, read.get(sources.peerStates, row.peer.cluster))
-      : eastWestConditions(fault);
+    const said =
+      row.role === "remote"
+        ? remoteConditions(row.peer, fault, read.get(sources.peerStates, row.peer.cluster))
+        : ownConditions(fault);
     yield [`gateways/${key}`, { resource: meshKinds.gateways, key, generation, conditions: said }];
   });
   const linked = graph.derive<Peer, true>("peers.linkedOnNetwork", rows, function* (peer, _read, key) {
@@ -107,36 +109,37 @@ function judgeRemote(gateway: Gateway, key: string, settings: MeshSettings): Jud
     controlPlane: at(controlPorts),
   };
   const fault = remoteFault(gateway, peer, settings);
-  return { key, created: creationTimestamp ?? "", generation, isRemote: true, peer, fault: asFault(key, fault) };
+  return { key, created: creationTimestamp ?? "", generation, role: "remote", peer, fault: asFault(key, fault) };
 }
 
-const asFault = (key: string, fault: readonly [reason: string, what: string] | undefined): Fault | undefined =>
-  fault === undefined ? undefined : { reason: fault[0], message: `Gateway ${key}: ${fault[1]}.` };
+type FaultParts = readonly [reason: string, what: string, remedy: string] | undefined;
 
-function remoteFault(gateway: Gateway, peer: Peer, settings: MeshSettings): readonly [string, string] | undefined {
-  if (peer.cluster === "") return ["MissingLabel", `it does not name its peer; add label ${label.cluster}`];
+const asFault = (key: string, fault: FaultParts): Fault | undefined =>
+  fault === undefined ? undefined : { reason: fault[0], message: `Gateway ${key}: ${fault[1]}.`, remedy: fault[2] };
+
+function remoteFault(gateway: Gateway, peer: Peer, settings: MeshSettings): FaultParts {
+  if (peer.cluster === "") return ["MissingLabel", "it does not name its peer", `Add label ${label.cluster}.`];
   if (!isDnsLabel(peer.cluster)) {
-    return [
-      "BadLabel",
-      `its peer's name ${peer.cluster} is not a DNS label; use lower-case letters, digits and hyphens`,
-    ];
+    const what = `its peer's name ${peer.cluster} is not a DNS label`;
+    return ["BadLabel", what, "Use lower-case letters, digits and hyphens."];
   }
-  if (peer.cluster === settings.cluster)
-    return ["OwnCluster", `its peer ${peer.cluster} is this cluster itself; delete it`];
-  if (peer.network === "") return ["MissingLabel", `it does not name its peer's network; add label ${label.network}`];
+  if (peer.cluster === settings.cluster) {
+    return ["OwnCluster", `its peer ${peer.cluster} is this cluster itself`, "Delete it."];
+  }
+  if (peer.network === "") {
+    return ["MissingLabel", "it does not name its peer's network", `Add label ${label.network}.`];
+  }
   const addresses = gateway.spec.addresses ?? [];
-  if (addresses.length === 0)
-    return ["MissingAddress", "it has no address; put the peer's east-west address in spec.addresses"];
+  if (addresses.length === 0) {
+    return ["MissingAddress", "it has no address", "Put the peer's east-west address in spec.addresses."];
+  }
   const bad = addresses.find((address) => !isAddress(address.type, address.value ?? ""));
   if (bad !== undefined) {
-    return [
-      "BadAddress",
-      `address ${bad.value ?? ""} is not a valid ${bad.type ?? "IPAddress"}; use ` +
-        `type IPAddress or Hostname and its value`,
-    ];
+    const what = `address ${bad.value ?? ""} is not a valid ${bad.type ?? "IPAddress"}`;
+    return ["BadAddress", what, "Use type IPAddress or Hostname and its value."];
   }
   if (peer.controlPlane.length > 0) return undefined;
-  return ["MissingListener", `it has no TLS listener for discovery; add one on port ${port.controlPlane}`];
+  return ["MissingListener", "it has no TLS listener for discovery", `Add one on port ${port.controlPlane}.`];
 }
 
 function isAddress(type: string | undefined, value: string): boolean {
@@ -147,29 +150,46 @@ function isAddress(type: string | undefined, value: string): boolean {
 function judgeEastWest(gateway: Gateway, key: string, settings: MeshSettings): Judged {
   const { labels = {}, creationTimestamp, generation } = gateway.metadata;
   const network = labels[label.network];
-  const fault: readonly [string, string] | undefined =
+  const fault: FaultParts =
     network === undefined
-      ? ["MissingLabel", `it does not name its network; add label ${label.network}=${settings.network}`]
+      ? ["MissingLabel", "it does not name its network", `Add label ${label.network}=${settings.network}.`]
       : network === settings.network
         ? undefined
         : [
             "NetworkMismatch",
-            `its label ${label.network}=${network} differs from this cluster's network; set ${settings.network}`,
+            `its label ${label.network}=${network} differs from this cluster's network`,
+            `Set it to ${settings.network}.`,
           ];
-  const peer = {
-    cluster: "",
-    network: "",
-    trustDomain: "",
-    gatewayServiceAccount: "",
-    region: "",
-    dataPlane: [],
-    controlPlane: [],
-  };
-  return { key, created: creationTimestamp ?? "", generation, isRemote: false, peer, fault: asFault(key, fault) };
+  const created = creationTimestamp ?? "";
+  return { key, created, generation, role: "eastWest", peer: nobody, fault: asFault(key, fault) };
 }
 
-const eastWestConditions = (fault: Fault | undefined): readonly MeshCondition[] => [
-  fault === undefined ? accepted("The Gateway is accepted.") : refused(fault.reason, fault.message),
+/** By its label, or by a class name like those of this mesh. */
+const isMeantForUs = ({ metadata, spec }: Gateway): boolean =>
+  metadata.labels?.[label.network] !== undefined || spec.gatewayClassName.startsWith("istio");
+
+function judgeUnknown({ metadata, spec }: Gateway, key: string): Judged {
+  const fault = asFault(key, [
+    unknownClass,
+    `class ${spec.gatewayClassName} is unknown in this cluster, so nobody serves it`,
+    `Set spec.gatewayClassName to ${gatewayClass.eastWest}, or to ${gatewayClass.remote} for a peer.`,
+  ]);
+  const { creationTimestamp = "", generation } = metadata;
+  return { key, created: creationTimestamp, generation, role: "unknown", peer: nobody, fault };
+}
+
+const nobody: Peer = {
+  cluster: "",
+  network: "",
+  trustDomain: "",
+  gatewayServiceAccount: "",
+  region: "",
+  dataPlane: [],
+  controlPlane: [],
+};
+
+const ownConditions = (fault: Fault | undefined): readonly MeshCondition[] => [
+  fault === undefined ? accepted("The Gateway is accepted.") : refused(fault),
 ];
 
 function remoteConditions(
@@ -178,8 +198,7 @@ function remoteConditions(
   state: PeerState | undefined,
 ): readonly MeshCondition[] {
   if (fault !== undefined) {
-    const { reason, message } = fault;
-    return [refused(reason, message), { type: "Programmed", status: "False", reason, message }];
+    return [refused(fault), { type: "Programmed", status: "False", ...fault }];
   }
   const isConnected = state?.isConnected === true;
   const cause = state?.cause ?? "No connection to the peer's control plane has succeeded yet.";

@@ -84,19 +84,17 @@ function conditionOf(row: Judged): MeshCondition {
   if (row.unsupported.length === 0) return { type, status: "True", reason: "Accepted", message: "attached to ztunnel" };
   const found = row.unsupported.join(", ");
   if (row.policy === undefined) {
-    const message =
-      `AuthorizationPolicy ${row.key}: ztunnel does not support ${found}; use ALLOW or DENY, ` +
-      `or bind the policy to a waypoint with targetRefs.`;
-    return { type, status: "False", reason: "UnsupportedValue", message };
+    const message = `AuthorizationPolicy ${row.key}: ztunnel does not support ${found}.`;
+    const remedy = "Use ALLOW or DENY, or bind the policy to a waypoint with targetRefs.";
+    return { type, status: "False", reason: "UnsupportedValue", message, remedy };
   }
   const effect =
     row.policy.action === "allow"
       ? "rules of an ALLOW policy that have them are left out, so that it allows less than it says"
       : "they are left out of the rules of a DENY policy, so that it denies more than " +
         "it says, or nothing where nothing remains";
-  const way = "Bind the policy to a waypoint with targetRefs to enforce them.";
+  const remedy = "Bind the policy to a waypoint with targetRefs to enforce them.";
   const message =
-    `ztunnel does not support HTTP attributes (found: ${found}) in ` +
-    `AuthorizationPolicy ${row.key}: ${effect}. ${way}`;
-  return { type, status: "False", reason: "UnsupportedValue", message };
+    `ztunnel does not support HTTP attributes (found: ${found}) in ` + `AuthorizationPolicy ${row.key}: ${effect}.`;
+  return { type, status: "False", reason: "UnsupportedValue", message, remedy };
 }

@@ -1,15 +1,29 @@
-/** What is wrong with users' objects: rows for objects without conditions, conditions for those that carry them. */
+/**
+ * What is wrong with objects, and how each is told: as a condition where the kind has them, else as an Event. Every
+ * fault is also a Problem row, so that one list has them all.
+ */
 import type { KubeObject, ResourceType } from "../api/kube.ts";
+import type { Collection } from "../graph/collection.ts";
+import type { Graph } from "../graph/graph.ts";
 
-/** A fault of an object that cannot carry conditions (Service, Namespace); shown as an Event. */
-export interface Problem {
-  readonly kind: "Service" | "Namespace";
-  /** "" for a Namespace. */
+/** What is wrong with something, and what to do about it. */
+export interface Fault {
+  /** CamelCase, as in conditions and Events. */
+  readonly reason: string;
+  /** A full sentence that names the object. */
+  readonly message: string;
+  /** A full sentence: the way out. */
+  readonly remedy: string;
+}
+
+export interface Problem extends Fault {
+  /** Of Kubernetes; with namespace and name it names the object. */
+  readonly kind: string;
+  /** "" for objects without a namespace. */
   readonly namespace: string;
   readonly name: string;
-  readonly reason: string;
-  /** A full sentence that names the object and the way out. */
-  readonly message: string;
+  /** Where users see it on the object. */
+  readonly shownAs: "condition" | "event";
 }
 
 export type MeshCondition = {
@@ -17,6 +31,8 @@ export type MeshCondition = {
   readonly status: "True" | "False" | "Unknown";
   readonly reason: string;
   readonly message: string;
+  /** The way out of what the message says; Kubernetes shows both as one text. */
+  readonly remedy?: string;
 };
 
 /** The conditions that one object should carry. Key: `<plural>/<object key>`. */
@@ -38,12 +54,32 @@ export const accepted = (message: string): MeshCondition => ({
   message,
 });
 
-export const refused = (reason: string, message: string): MeshCondition => ({
+export const refused = ({ reason, message, remedy }: Fault): MeshCondition => ({
   type: "Accepted",
   status: "False",
   reason,
   message,
+  remedy,
 });
+
+/** Both sentences as one text, for conditions and Events. */
+export const fullText = ({ message, remedy }: { readonly message: string; readonly remedy?: string }): string =>
+  remedy === undefined || remedy === "" ? message : `${message} ${remedy}`;
+
+/** What conditions say to be wrong, as problems. */
+export const problemsInConditions = (graph: Graph, conditions: Collection<ObjectConditions>): Collection<Problem> =>
+  graph.derive<ObjectConditions, Problem>("conditions.problems", conditions, function* (row) {
+    const [namespace = "", name = ""] = row.key.includes("/") ? row.key.split("/") : ["", row.key];
+    const told = new Set<string>();
+    for (const { status, reason, message, remedy } of row.conditions) {
+      if (status !== "False" || told.has(reason)) continue;
+      told.add(reason);
+      const { kind } = row.resource;
+      const way = remedy ?? `See the conditions of ${kind} ${row.key}.`;
+      const problem: Problem = { kind, namespace, name, reason, message, remedy: way, shownAs: "condition" };
+      yield [problemKey(problem), problem];
+    }
+  });
 
 /** Oldest first, then by key; an object without a time counts as newest. */
 export function compareAge(

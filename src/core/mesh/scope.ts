@@ -1,5 +1,6 @@
 /** Who may see a service (spec 1.2): the scope and takeover labels of a Service, else of its Namespace. */
 import { label } from "../api/names.ts";
+import type { Fault } from "./problem.ts";
 import type { Labels } from "./selector.ts";
 
 export interface Publication {
@@ -19,9 +20,11 @@ const publicValues: readonly string[] = ["global", "segment", "global-only"];
 
 export const isScopeValue = (value: string): boolean => publicValues.includes(value) || privateValues.includes(value);
 
-export const unknownScope = (object: string, value: string): string =>
-  `${object}: label ${label.serviceScope}=${value} is not known, so nothing is published; ` +
-  "use global, segment or global-only (or local, to opt out of the Namespace's label).";
+export const unknownScope = (object: string, value: string): Fault => ({
+  reason: "UnknownScope",
+  message: `${object}: label ${label.serviceScope}=${value} is not known, so nothing is published.`,
+  remedy: "Use global, segment or global-only (or local, to opt out of the Namespace's label).",
+});
 
 /** Nothing when the service stays in its cluster. */
 export function publicationOf(labels: Labels, namespace: ScopeOfNamespace | undefined): Publication | undefined {

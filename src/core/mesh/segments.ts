@@ -10,7 +10,15 @@ import type { Graph } from "../graph/graph.ts";
 import { type AliasPattern, isAliasPattern } from "./alias.ts";
 import { isDnsName } from "../api/dns-names.ts";
 import type { MeshSettings } from "./model.ts";
-import { accepted, compareAge, type ObjectConditions, type Problem, problemKey, refused } from "./problem.ts";
+import {
+  accepted,
+  compareAge,
+  type Fault,
+  type ObjectConditions,
+  type Problem,
+  problemKey,
+  refused,
+} from "./problem.ts";
 import type { MeshSources } from "./sources.ts";
 
 export interface SegmentRow {
@@ -33,7 +41,7 @@ interface Judged {
   readonly created: string;
   readonly generation: number | undefined;
   readonly segment: SegmentRow;
-  readonly fault: { readonly reason: string; readonly message: string } | undefined;
+  readonly fault: Fault | undefined;
 }
 
 const implicitDefault: SegmentRow = { ...defaultSegment, aliases: [] };
@@ -48,15 +56,13 @@ export function wireSegments(graph: Graph, settings: MeshSettings, sources: Mesh
     else read.keep(row.fault.message);
   });
   const byDomain = graph.index(sound, "byDomain", (row) => [row.segment.domain]);
-  const faultOf = (row: Judged, read: Reader): Judged["fault"] => {
+  const faultOf = (row: Judged, read: Reader): Fault | undefined => {
     if (row.fault !== undefined) return row.fault;
     const { name, domain } = row.segment;
     const oldest = [...read.lookup(byDomain, domain)].sort(compareAge)[0];
     if (oldest === undefined || oldest.key === row.key) return undefined;
-    const message =
-      `Segment ${name}: domain ${domain} already belongs to Segment ${oldest.segment.name}; ` +
-      "give each Segment a domain of its own.";
-    return { reason: "DuplicateDomain", message };
+    const message = `Segment ${name}: domain ${domain} already belongs to Segment ${oldest.segment.name}.`;
+    return { reason: "DuplicateDomain", message, remedy: "Give each Segment a domain of its own." };
   };
   const known = graph.derive<Judged, SegmentRow>("segments.known", sound, function* (row, read, key) {
     const fault = faultOf(row, read);
@@ -66,7 +72,7 @@ export function wireSegments(graph: Graph, settings: MeshSettings, sources: Mesh
   const conditions = graph.derive<Judged, ObjectConditions>("segments.conditions", judged, function* (row, read) {
     const fault = faultOf(row, read);
     const good = `Global services of segment ${row.segment.name} have names under ${row.segment.domain}.`;
-    const said = fault === undefined ? accepted(good) : refused(fault.reason, fault.message);
+    const said = fault === undefined ? accepted(good) : refused(fault);
     const { key, generation } = row;
     yield [`segments/${key}`, { resource: meshKinds.segments, key, generation, conditions: [said] }];
   });
@@ -112,7 +118,9 @@ const unknownSegment = (name: string, kept: string): Problem => ({
   reason: "UnknownSegment",
   message:
     `Namespace ${systemNamespace}: label ${label.segment}=${name} names a Segment that does not exist or is refused; ` +
-    `the cluster stays in segment ${kept}. Create Segment ${systemNamespace}/${name} or change the label.`,
+    `the cluster stays in segment ${kept}.`,
+  remedy: `Create or mend Segment ${systemNamespace}/${name}, or change the label.`,
+  shownAs: "event",
 });
 
 function judge(segment: Segment, key: string, settings: MeshSettings): Judged {
@@ -126,23 +134,31 @@ function judge(segment: Segment, key: string, settings: MeshSettings): Judged {
   return { key, created: creationTimestamp ?? "", generation, segment: row, fault: faultIn(row, settings) };
 }
 
-function faultIn({ name, domain, aliases }: SegmentRow, settings: MeshSettings): Judged["fault"] {
-  const fault = (reason: string, what: string): Judged["fault"] => ({ reason, message: `Segment ${name}: ${what}.` });
-  if (domain === "") return fault("MissingDomain", "spec.domain is empty; set the DNS suffix of its services");
-  if (!isDnsName(domain))
-    return fault("BadDomain", `domain ${domain} is not a DNS name; use one such as prod.internal`);
+function faultIn({ name, domain, aliases }: SegmentRow, settings: MeshSettings): Fault | undefined {
+  const fault = (reason: string, what: string, remedy: string): Fault => ({
+    reason,
+    message: `Segment ${name}: ${what}.`,
+    remedy,
+  });
+  if (domain === "") return fault("MissingDomain", "spec.domain is empty", "Set it to the DNS suffix of its services.");
+  if (!isDnsName(domain)) {
+    return fault("BadDomain", `domain ${domain} is not a DNS name`, "Use one such as prod.internal.");
+  }
   if (isReservedDomain(domain, settings)) {
-    return fault("ReservedDomain", `domain ${domain} belongs to Kubernetes; choose another such as ${name}.internal`);
+    const way = `Choose another such as ${name}.internal.`;
+    return fault("ReservedDomain", `domain ${domain} belongs to Kubernetes`, way);
   }
   const isDefault = name === defaultSegment.name;
   if (isDefault !== (domain === defaultSegment.domain)) {
+    const what = `segment ${defaultSegment.name} and domain ${defaultSegment.domain} belong together`;
     return fault(
       "ReservedDomain",
-      `segment ${defaultSegment.name} and domain ${defaultSegment.domain} belong together; change one`,
+      what,
+      isDefault ? "Rename the Segment." : `Choose another such as ${name}.internal.`,
     );
   }
   const bad = aliases.find((alias) => !isAliasPattern(alias.pattern));
   if (bad === undefined) return undefined;
-  const way = "use {service}, {namespace}, {labels['key']} and {annotations['key']} within a DNS name";
-  return fault("BadAlias", `alias pattern ${bad.pattern} cannot be read; ${way}`);
+  const way = "Use {service}, {namespace}, {labels['key']} and {annotations['key']} within a DNS name.";
+  return fault("BadAlias", `alias pattern ${bad.pattern} cannot be read`, way);
 }

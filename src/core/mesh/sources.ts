@@ -6,6 +6,7 @@ import type { Namespace, Node, Service } from "../api/kube.ts";
 import type {
   AuthorizationPolicy,
   Gateway,
+  GatewayClass,
   PeerAuthentication,
   Segment,
   ServiceEntry,
@@ -16,6 +17,7 @@ import type { Source } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Export } from "./model.ts";
 import type { PeerState } from "./peer-state.ts";
+import type { Problem } from "./problem.ts";
 
 export interface MeshSources {
   readonly namespaces: Source<Namespace>;
@@ -25,6 +27,7 @@ export interface MeshSources {
   readonly serviceEntries: Source<ServiceEntry>;
   readonly workloadEntries: Source<WorkloadEntry>;
   readonly gateways: Source<Gateway>;
+  readonly gatewayClasses: Source<GatewayClass>;
   readonly segments: Source<Segment>;
   readonly authorizationPolicies: Source<AuthorizationPolicy>;
   readonly peerAuthentications: Source<PeerAuthentication>;
@@ -32,6 +35,8 @@ export interface MeshSources {
   readonly peerExports: Source<Export>;
   /** Key: cluster. */
   readonly peerStates: Source<PeerState>;
+  /** What is found wrong outside of the model, such as a Secret or an object in the way. Key: `reported/<problemKey>`. */
+  readonly reports: Source<Problem>;
 }
 
 export const meshSources = (graph: Graph): MeshSources => ({
@@ -42,9 +47,11 @@ export const meshSources = (graph: Graph): MeshSources => ({
   serviceEntries: graph.source("kube.serviceEntries"),
   workloadEntries: graph.source("kube.workloadEntries"),
   gateways: graph.source("kube.gateways"),
+  gatewayClasses: graph.source("kube.gatewayClasses"),
   segments: graph.source("kube.segments"),
   authorizationPolicies: graph.source("kube.authorizationPolicies"),
   peerAuthentications: graph.source("kube.peerAuthentications"),
   peerExports: graph.source("peerExports"),
   peerStates: graph.source("peerStates"),
+  reports: graph.source("reports"),
 });

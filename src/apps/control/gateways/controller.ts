@@ -11,6 +11,7 @@ import { condition, gatewayClass, label } from "../../../core/api/names.ts";
 import type { Deployment } from "../../../core/api/pod.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import { isEqual } from "../../../core/graph/equal.ts";
+import { unknownClass } from "../../../core/mesh/peers.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
 import { isReason } from "../../../io/kube/client.ts";
@@ -19,7 +20,7 @@ import type { Informer, InformerChange } from "../../../io/kube/informer.ts";
 import type { ControlSettings } from "../settings.ts";
 import type { WantedCondition } from "../writers/merge-conditions.ts";
 import { Reconciler } from "../writers/reconciler.ts";
-import { patchStatus } from "../writers/status.ts";
+import { patchStatus, statusPatch } from "../writers/status.ts";
 import { applyGateway, deleteOwned, isOurs } from "./apply.ts";
 import { checkGateway } from "./check.ts";
 import type { Manifest } from "./manifest.ts";
@@ -104,11 +105,21 @@ class GatewayController {
       case gatewayClass.eastWest:
         return this.carryOut(gateway, key, signal);
       default:
+        await this.tellUnknown(gateway, conditions(key), signal);
         for (const { type, object } of this.owned(key)) {
           const isLeftOver = object !== undefined && isOurs(object, gateway);
           if (isLeftOver) await deleteOwned(this.client, type, object, signal);
         }
     }
+  }
+
+  /** Only what this control plane itself says or said of a class that nobody serves; the rest is its controller's. */
+  private async tellUnknown(gateway: Gateway, said: readonly WantedCondition[], signal: AbortSignal): Promise<void> {
+    const isTold = gateway.status?.conditions?.some(({ reason }) => reason === unknownClass) === true;
+    if (said.length === 0 && !isTold) return;
+    const now = isoSeconds(this.host.clock.now());
+    const status = statusPatch(gateway, { conditions: said, fields: {} }, { ownTypes: ["Accepted"], now });
+    if (status !== undefined) await patchStatus(this.client, meshKinds.gateways, gateway, status, signal);
   }
 
   private async carryOut(gateway: Gateway, key: string, signal: AbortSignal): Promise<void> {

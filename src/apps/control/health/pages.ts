@@ -1,5 +1,6 @@
 /** Which pages are served where: readiness for the kubelet, metrics for Prometheus, rows for this machine only. */
-import type { Graph } from "../../../core/graph/graph.ts";
+import { sortedRows } from "../../../core/graph/order.ts";
+import type { Mesh } from "../../../core/mesh/mesh.ts";
 import type { TrustFacts } from "../trust/trust-facts.ts";
 import type { ControlMetrics } from "./control-metrics.ts";
 import { jsonPage, servePages, textPage } from "./health-server.ts";
@@ -20,11 +21,13 @@ export const serveMetrics = (port: number, metrics: ControlMetrics): Promise<Pag
   });
 
 /**
- * `/debug/collections` lists them, `/debug/collections/<name>` shows rows, `?key=` explains one row; `/debug/trust` shows
- * the certificates that the cluster's trust rests on.
+ * `/debug/problems` is the list of all that is wrong, as Problem rows; `/debug/collections` lists the collections,
+ * `/debug/collections/<name>` shows rows, `?key=` explains one row; `/debug/trust` shows the certificates that the
+ * cluster's trust rests on.
  */
-export const serveDebug = (port: number, graph: Graph, trust: () => TrustFacts): Promise<PageServer> =>
+export const serveDebug = (port: number, { graph, problems }: Mesh, trust: () => TrustFacts): Promise<PageServer> =>
   servePages(port, "127.0.0.1", {
+    "/debug/problems": () => jsonPage(sortedRows(problems).map(([, problem]) => problem)),
     "/debug/trust": () => jsonPage(trust()),
     "/debug/collections": () =>
       jsonPage(Object.fromEntries(graph.collections.map(({ name, rows }) => [name, rows.size]))),

@@ -3,7 +3,10 @@ import { createHash } from "node:crypto";
 import type { AnyObject } from "../../../core/api/kube.ts";
 import { controlPlaneName } from "../../../core/api/names.ts";
 import { builtin } from "../../../core/api/resources.ts";
-import type { Problem } from "../../../core/mesh/problem.ts";
+import { apiVersionOf } from "../../../core/api/kube.ts";
+import type { ResourceType } from "../../../core/api/kube.ts";
+import { meshKinds } from "../../../core/api/mesh-kinds.ts";
+import { fullText, type Problem } from "../../../core/mesh/problem.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
 import { isReason } from "../../../io/kube/client.ts";
@@ -26,7 +29,7 @@ export function eventWriter(host: Host, client: KubeClient, options: EventOption
   const { problems, uidOf, instance, failed } = options;
   const reconcile = async (key: string, signal: AbortSignal): Promise<void> => {
     const problem = problems.get(key);
-    if (problem === undefined) return;
+    if (problem === undefined || problem.shownAs !== "event") return;
     const now = isoSeconds(host.clock.now());
     const event = eventOf(problem, uidOf(problem), { now, instance });
     try {
@@ -43,12 +46,16 @@ export function eventWriter(host: Host, client: KubeClient, options: EventOption
   return new Reconciler(host, { name: "events", keys: () => problems.keys(), reconcile, ...(failed && { failed }) });
 }
 
+const known: readonly ResourceType[] = [...Object.values(builtin), ...Object.values(meshKinds)];
+const apiVersionByKind = new Map(known.map((type) => [type.kind, apiVersionOf(type)]));
+
 function eventOf(
   problem: Problem,
   uid: string | undefined,
   { now, instance }: { readonly now: string; readonly instance: string },
 ): AnyObject {
-  const { kind, namespace, name, reason, message } = problem;
+  const { kind, namespace, name, reason } = problem;
+  const message = fullText(problem);
   const hash = createHash("sha256")
     .update(JSON.stringify([kind, uid ?? "", reason, message]))
     .digest("hex");
@@ -57,7 +64,13 @@ function eventOf(
     kind: "Event",
     // The same problem has the same name, so that it is one Event however often it is said.
     metadata: { name: `${name}.${hash.slice(0, 16)}`, namespace: namespace === "" ? "default" : namespace },
-    involvedObject: { apiVersion: "v1", kind, name, ...(namespace !== "" && { namespace }), ...(uid && { uid }) },
+    involvedObject: {
+      apiVersion: apiVersionByKind.get(kind) ?? "v1",
+      kind,
+      name,
+      ...(namespace !== "" && { namespace }),
+      ...(uid && { uid }),
+    },
     type: "Warning",
     reason,
     message,

@@ -3,6 +3,7 @@ import type { KubeObject, ResourceType } from "../../../core/api/kube.ts";
 import { meshKinds } from "../../../core/api/mesh-kinds.ts";
 import { sortedRows } from "../../../core/graph/order.ts";
 import type { Mesh } from "../../../core/mesh/mesh.ts";
+import { fullText, type MeshCondition } from "../../../core/mesh/problem.ts";
 import type { Host } from "../../../io/host/host.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import type { Informer } from "../../../io/kube/informer.ts";
@@ -99,8 +100,11 @@ function generated({ host, client, inputs, mesh, failed }: WriterContext): reado
 function conditionsOf(mesh: Mesh, type: ResourceType<KubeObject>, key: string, object: KubeObject) {
   const row = mesh.conditions.rows.get(`${type.plural}/${key}`);
   const isBehind = row?.generation !== undefined && row.generation !== object.metadata.generation;
-  return isBehind ? undefined : (row?.conditions ?? []);
+  return isBehind ? undefined : (row?.conditions ?? []).map(asWritten);
 }
+
+/** Kubernetes has one text for what is wrong and for the way out. */
+const asWritten = (said: MeshCondition): WantedCondition => ({ ...said, message: fullText(said) });
 
 function statuses(context: WriterContext): readonly Reconciler[] {
   const { inputs, mesh } = context;
@@ -139,7 +143,7 @@ function status<T extends KubeObject & { status?: object }>(
 
 function gateways({ host, client, inputs, mesh, settings, peering, failed }: WriterContext): Reconciler {
   const conditions = (key: string): readonly WantedCondition[] =>
-    combined(mesh.conditions.rows.get(`gateways/${key}`)?.conditions ?? [], peering.conditions(key));
+    combined((mesh.conditions.rows.get(`gateways/${key}`)?.conditions ?? []).map(asWritten), peering.conditions(key));
   const controller = gatewayController(host, client, {
     settings,
     gateways: inputs.gateways,
@@ -195,13 +199,25 @@ function peerMemory({ host, client, mesh, self, peering, failed }: WriterContext
   return memory;
 }
 
+function uidIn(inputs: Inputs, kind: string, key: string): string | undefined {
+  switch (kind) {
+    case "Namespace":
+      return inputs.namespaces.objects.get(key)?.metadata.uid;
+    case "Service":
+      return inputs.services.objects.get(key)?.metadata.uid;
+    case "ServiceEntry":
+      return inputs.serviceEntries.objects.get(key)?.metadata.uid;
+    case "WorkloadEntry":
+      return inputs.workloadEntries.objects.get(key)?.metadata.uid;
+    default:
+      return undefined;
+  }
+}
+
 function events({ host, client, inputs, mesh, self, failed }: WriterContext): Reconciler {
   const writer = eventWriter(host, client, {
     problems: mesh.problems.rows,
-    uidOf: ({ kind, namespace, name }) =>
-      kind === "Namespace"
-        ? inputs.namespaces.objects.get(name)?.metadata.uid
-        : inputs.services.objects.get(`${namespace}/${name}`)?.metadata.uid,
+    uidOf: ({ kind, namespace, name }) => uidIn(inputs, kind, namespace === "" ? name : `${namespace}/${name}`),
     instance: self.podName,
     failed,
   });

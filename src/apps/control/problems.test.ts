@@ -1,0 +1,120 @@
+/** What is wrong with users' objects, as a replica tells it: the problems page, conditions and Events. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Namespace, Service } from "../../core/api/kube.ts";
+import { meshKinds } from "../../core/api/mesh-kinds.ts";
+import { label } from "../../core/api/names.ts";
+import { builtin } from "../../core/api/resources.ts";
+import type { Problem } from "../../core/mesh/problem.ts";
+import { systemHost } from "../../io/host/host.ts";
+import type { Host } from "../../io/host/host.ts";
+import { MemoryKubeClient } from "../../io/kube/memory-client.ts";
+import { startControlPlane } from "./control-plane.ts";
+import type { ControlPlane } from "./control-plane.ts";
+import { parseSettings } from "./settings.ts";
+
+const silent = () => undefined;
+const host: Host = { ...systemHost(), log: { debug: silent, info: silent, warn: silent, error: silent } };
+const listeners = { address: "127.0.0.1", controlPlane: 0, metrics: 0, readiness: 0, debug: 0 };
+
+const namespace = (name: string, labels: Record<string, string> = {}): Namespace => ({
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: { name, labels },
+});
+const service = (labels: Record<string, string>): Service => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name: "web", namespace: "shop", labels },
+  spec: { selector: { app: "web" }, clusterIP: "10.96.0.9", ports: [{ name: "http", port: 80 }] },
+});
+
+let client: MemoryKubeClient;
+let plane: ControlPlane | undefined;
+beforeEach(async () => {
+  client = new MemoryKubeClient();
+  await client.create(builtin.namespaces, namespace("istio-system", { [label.network]: "network1" }));
+  await client.create(builtin.namespaces, namespace("shop"));
+});
+afterEach(async () => {
+  await plane?.stop();
+  plane = undefined;
+});
+
+async function start(): Promise<ControlPlane> {
+  const read = parseSettings(JSON.stringify({ cluster: "cluster1", network: "network1", agentImage: "agent:1" }));
+  if (!read.ok) throw new Error(read.problems.join());
+  const self = { podName: "tombolod-1", podIp: "10.1.0.2", nodeName: "n1", namespace: "istio-system" };
+  plane = await startControlPlane(host, client, { settings: read.settings, self, listeners, streamGraceMs: 50 });
+  return plane;
+}
+
+/** As `check` reads it. */
+async function problems(): Promise<readonly Problem[]> {
+  const answer = await fetch(`http://127.0.0.1:${plane?.ports.debug ?? 0}/debug/problems`);
+  return (await answer.json()) as readonly Problem[];
+}
+
+const eventually = <T>(read: () => T, what: string) =>
+  expect.poll(read, { timeout: 5_000, interval: 10, message: what }).toBeTruthy();
+
+test("the problems page lists what Events and conditions tell, and forgets what was mended", async () => {
+  await client.create(builtin.services, service({ [label.serviceScope]: "globl" }));
+  await client.create(meshKinds.segments, {
+    apiVersion: "admin.solo.io/v1alpha1",
+    kind: "Segment",
+    metadata: { name: "bad", namespace: "istio-system" },
+    spec: { domain: "x.cluster.local" },
+  });
+  await start();
+  expect(await problems()).toEqual([
+    {
+      kind: "Segment",
+      namespace: "istio-system",
+      name: "bad",
+      reason: "ReservedDomain",
+      message: "Segment bad: domain x.cluster.local belongs to Kubernetes.",
+      remedy: "Choose another such as bad.internal.",
+      shownAs: "condition",
+    },
+    {
+      kind: "Service",
+      namespace: "shop",
+      name: "web",
+      reason: "UnknownScope",
+      message: "Service shop/web: label solo.io/service-scope=globl is not known, so nothing is published.",
+      remedy: "Use global, segment or global-only (or local, to opt out of the Namespace's label).",
+      shownAs: "event",
+    },
+  ]);
+  const told = () => client.all(builtin.events).map((one) => one["message"]);
+  await eventually(() => told().length === 1, "one Event");
+  expect(told()[0]).toBe(
+    "Service shop/web: label solo.io/service-scope=globl is not known, so nothing is published. " +
+      "Use global, segment or global-only (or local, to opt out of the Namespace's label).",
+  );
+  const condition = () => client.all(meshKinds.segments)[0]?.status?.conditions?.[0];
+  await eventually(() => condition()?.reason === "ReservedDomain", "the condition");
+  expect(condition()?.message).toContain("belongs to Kubernetes. Choose another");
+  await client.update(builtin.services, service({}));
+  await expect.poll(problems, { timeout: 5_000, interval: 10 }).toHaveLength(1);
+});
+
+test("a Gateway of a class that nobody serves is told so; when its class comes, nothing of ours stays on it", async () => {
+  await client.create(meshKinds.gateways, {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "Gateway",
+    metadata: { name: "east", namespace: "shop", labels: { [label.network]: "network1" } },
+    spec: { gatewayClassName: "istio-eastwst", listeners: [] },
+  });
+  await start();
+  const conditions = () => client.all(meshKinds.gateways)[0]?.status?.conditions ?? [];
+  await eventually(() => conditions()[0]?.reason === "UnknownClass", "the condition");
+  expect((await problems()).map(({ reason }) => reason)).toEqual(["UnknownClass"]);
+  await client.create(meshKinds.gatewayClasses, {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "GatewayClass",
+    metadata: { name: "istio-eastwst" },
+    spec: { controllerName: "example.com/other" },
+  });
+  await eventually(() => conditions().length === 0, "the condition to go");
+});
