@@ -6,12 +6,14 @@ import { install, uninstall } from "./commands/install.ts";
 import { link, unlink } from "./commands/link.ts";
 import { images, load } from "./commands/images.ts";
 import { down, status, up } from "./commands/sandbox.ts";
+import { sandboxShell } from "./commands/sandbox-shell.ts";
 import { version } from "./commands/version.ts";
 
 export const commands: readonly Command[] = [
   up,
   down,
   status,
+  sandboxShell,
   load,
   images,
   install,
