@@ -5,9 +5,11 @@
  */
 import { setMaxListeners } from "node:events";
 import type grpc from "@grpc/grpc-js";
+import { errorText } from "../../core/api/error-text.ts";
 import { controlPlaneName, port } from "../../core/api/names.ts";
 import { wireMesh } from "../../core/mesh/mesh.ts";
 import type { Mesh } from "../../core/mesh/mesh.ts";
+import type { Problem } from "../../core/mesh/problem.ts";
 import type { Host } from "../../io/host/host.ts";
 import { addCaService } from "../../io/identity/ca-service.ts";
 import type { Caller } from "../../io/identity/ca-service.ts";
@@ -36,6 +38,7 @@ import { PeerTrust } from "./trust/peer-trust.ts";
 import { trustFacts } from "./trust/trust-facts.ts";
 import { keepOwnCertificate } from "./trust/own-certificate.ts";
 import type { OwnCertificate } from "./trust/own-certificate.ts";
+import { tellByEvent } from "./writers/events.ts";
 import { MeshWriters } from "./writers/mesh-writers.ts";
 
 export interface Listeners {
@@ -80,6 +83,9 @@ export interface ControlPlaneOptions {
 }
 
 const streamGraceMsDefault = 3_000;
+
+/** Key of the report on the cluster's authority. */
+const authorityReport = "reported/authority";
 
 export interface ControlPlane {
   readonly mesh: Mesh;
@@ -142,6 +148,7 @@ class Replica implements ControlPlane {
     this.certificate = options.outside?.certificate ?? keepOwnCertificate(host, this.ca, settings.mesh, self.namespace);
     const trust = new PeerTrust(host, settings.mesh);
     this.trust = trust;
+    this.ca.onTrouble?.((problem) => this.tellOfAuthority(problem));
     this.ca.onChange(({ material }) => trust.setRoots(material.rootPem));
     const { mesh, inputs, ca, certificate, metrics } = this;
     const changed = (type: string, names: Iterable<string>) => this.server.delta.changed(type, names);
@@ -192,8 +199,12 @@ class Replica implements ControlPlane {
     const { mesh, host, client, options } = this;
     const { signal } = this.stopping;
     if (options.outside === undefined) await this.servePages();
-    await Promise.all([allSynced(this.inputs), this.ca.start(), this.certificate.first]);
-    this.commits.start();
+    // The model is there before the authority is, so that the page of problems says why the start takes so long.
+    await Promise.all([
+      allSynced(this.inputs).then(() => this.commits.start()),
+      this.ca.start(),
+      this.certificate.first,
+    ]);
     this.peering.restore(await recallExports(host, client, options.self.namespace, signal));
     this.commit();
     this.peering.start(signal);
@@ -259,6 +270,19 @@ class Replica implements ControlPlane {
       serving: certificate.current(),
       bundles: trust.bundles,
       nowMs: host.clock.now(),
+    });
+  }
+
+  private tellOfAuthority(problem: Problem | undefined): void {
+    const { reports } = this.mesh.sources;
+    if (problem === undefined) reports.delete(authorityReport);
+    else reports.set(authorityReport, problem);
+    this.commits.schedule();
+    // Nobody leads before there is an authority; afterwards the leader's writer tells.
+    if (problem === undefined || this.isReady) return;
+    const telling = { instance: this.options.self.podName, signal: this.stopping.signal };
+    tellByEvent(this.host, this.client, problem, telling).catch((error: unknown) => {
+      this.host.log.warn("ca.event", { cause: errorText(error) });
     });
   }
 

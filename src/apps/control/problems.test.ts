@@ -1,12 +1,13 @@
 /** What is wrong with users' objects, as a replica tells it: the problems page, conditions and Events. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Namespace, Service } from "../../core/api/kube.ts";
+import type { Namespace, Secret, Service } from "../../core/api/kube.ts";
 import { meshKinds } from "../../core/api/mesh-kinds.ts";
 import { label } from "../../core/api/names.ts";
 import { builtin } from "../../core/api/resources.ts";
 import type { Problem } from "../../core/mesh/problem.ts";
 import { systemHost } from "../../io/host/host.ts";
 import type { Host } from "../../io/host/host.ts";
+import { mintIntermediate, mintRoot, pluggedInSecret } from "../../io/identity/mint.ts";
 import { MemoryKubeClient } from "../../io/kube/memory-client.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
@@ -117,4 +118,37 @@ test("a Gateway of a class that nobody serves is told so; when its class comes, 
     spec: { controllerName: "example.com/other" },
   });
   await eventually(() => conditions().length === 0, "the condition to go");
+});
+
+const secretOf = (texts: Readonly<Record<string, string>>): Secret => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: { name: "cacerts", namespace: "istio-system" },
+  data: Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString("base64")])),
+});
+
+test("an authority that does not chain is told as an Event even while nothing can start, and as a problem later", async () => {
+  const [root, stranger] = [await mintRoot(host, { name: "root" }), await mintRoot(host, { name: "stranger" })];
+  const good = pluggedInSecret(root, await mintIntermediate(host, root, { name: "intermediate" }));
+  const bad = { ...good, "root-cert.pem": pluggedInSecret(stranger, stranger)["root-cert.pem"] ?? "" };
+  await client.create(builtin.secrets, secretOf(bad));
+  const starting = start();
+  const told = () => client.all(builtin.events).map(({ reason, message }) => [reason, message] as const);
+  await eventually(() => told().length > 0, "the Event");
+  expect(told()[0]?.[0]).toBe("UnusableAuthority");
+  expect(told()[0]?.[1]).toMatch(/^Secret istio-system\/cacerts, key ca-cert.pem: its issuer .* leads to no root/);
+  expect(told()[0]?.[1]).toMatch(/until then no certificate is issued\.$/);
+  await client.update(builtin.secrets, secretOf(good));
+  await starting;
+  expect(await problems()).toEqual([]);
+  await client.update(builtin.secrets, secretOf(bad));
+  await expect
+    .poll(problems, { timeout: 5_000, interval: 10 })
+    .toMatchObject([
+      { kind: "Secret", namespace: "istio-system", name: "cacerts", reason: "UnusableAuthority", shownAs: "event" },
+    ]);
+  const isToldAgain = () => told().some(([, message]) => String(message).includes("last good issues"));
+  await eventually(isToldAgain, "the Event of the leader");
+  await client.update(builtin.secrets, secretOf(good));
+  await expect.poll(problems, { timeout: 5_000, interval: 10 }).toEqual([]);
 });

@@ -106,7 +106,7 @@ function wireRequests(
     serviceEntries.users,
     function* (entry, read, key) {
       if (!settings.ipAutoallocate || !entry.isAllocating || entry.hasSpecAddresses) return;
-      // A user's entry in the place of a generated one is about to be overwritten.
+      // In the place of a generated entry, a user's keeps the address of the global service.
       if (read.get(generated, key) !== undefined) return;
       for (const host of entry.hosts) {
         if (host.startsWith("*") && entry.resolution !== "DYNAMIC_DNS") continue;

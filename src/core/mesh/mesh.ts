@@ -25,6 +25,7 @@ import { wireSelections } from "./selections.ts";
 import { type EntryAddress, wireServiceEntries } from "./service-entries.ts";
 import { wireServices } from "./services.ts";
 import { type MeshSources, meshSources } from "./sources.ts";
+import { wireTakenNames } from "./taken-names.ts";
 import { wireVisibleExports } from "./visible-exports.ts";
 
 export interface Mesh {
@@ -115,6 +116,7 @@ export function wireMesh(settings: MeshSettings): Mesh {
       localServices.problems,
       exports.problems,
       globalServices.problems,
+      wireTakenNames(graph, { sources, serviceEntries, generated }),
       problemsInConditions(graph, conditions),
       sources.reports,
     ),

@@ -7,6 +7,7 @@ import type { Secret } from "../../../core/api/kube.ts";
 import { caSecret, label } from "../../../core/api/names.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import type { Host } from "../../../io/host/host.ts";
+import type { Problem } from "../../../core/mesh/problem.ts";
 import { checkCaSecret, secretTexts } from "../../../io/identity/ca-secret.ts";
 import { CertificateAuthority } from "../../../io/identity/ca.ts";
 import { mintRoot, selfSignedSecret } from "../../../io/identity/mint.ts";
@@ -19,7 +20,8 @@ import type { Informer } from "../../../io/kube/informer.ts";
 const retry = { baseMs: 200, maxMs: 10_000 };
 
 /** The cluster's authority, wherever it comes from. */
-export type CaSource = Pick<CaKeeper, "authority" | "rootPem" | "onChange" | "start" | "secretName" | "trouble">;
+export type CaSource = Pick<CaKeeper, "authority" | "rootPem" | "onChange" | "start" | "secretName" | "trouble"> &
+  Partial<Pick<CaKeeper, "onTrouble">>;
 
 export class CaKeeper {
   private readonly host: Host;
@@ -29,6 +31,7 @@ export class CaKeeper {
   private readonly pluggedIn: Informer<Secret>;
   private readonly selfSigned: Informer<Secret>;
   private readonly listeners: ((authority: CertificateAuthority) => void)[] = [];
+  private readonly troubleListeners: ((problem: Problem | undefined) => void)[] = [];
   private current: CertificateAuthority | undefined;
   private usedVersion = "";
   private problem = "The certificate authority of this cluster is not loaded yet.";
@@ -70,6 +73,11 @@ export class CaKeeper {
     if (this.current !== undefined) heard(this.current);
   }
 
+  /** Called whenever the newest Secret cannot be used, and with undefined when one can again. */
+  onTrouble(heard: (problem: Problem | undefined) => void): void {
+    this.troubleListeners.push(heard);
+  }
+
   /** Resolves with the first usable authority; until then it is tried again and again. */
   async start(): Promise<CertificateAuthority> {
     await Promise.all([this.pluggedIn.synced, this.selfSigned.synced]);
@@ -105,16 +113,13 @@ export class CaKeeper {
       return this.makeSelfSigned();
     }
     const version = `${secret.metadata.uid ?? ""}/${secret.metadata.resourceVersion ?? ""}`;
-    if (version === this.usedVersion) {
-      this.problem = "";
-      return;
-    }
+    if (version === this.usedVersion) return this.mended();
     const checked = await checkCaSecret(secret.metadata.name, secretTexts(secret.data ?? {}), this.host.clock.now());
     if (!checked.ok) return this.fail(checked.problem);
     const authority = await CertificateAuthority.load(this.host, checked.material);
     this.current = authority;
     this.usedVersion = version;
-    this.problem = "";
+    this.mended();
     this.isPluggedIn = secret.metadata.name === caSecret.pluggedIn;
     this.host.log.info("ca.loaded", { secret: secret.metadata.name });
     for (const heard of this.listeners) heard(authority);
@@ -124,7 +129,23 @@ export class CaKeeper {
 
   private fail(problem: string): void {
     if (problem !== this.problem) this.host.log.error("ca.problem", { problem });
+    const isNews = problem !== this.problem;
     this.problem = problem;
+    if (isNews) for (const heard of this.troubleListeners) heard(this.troubleOf(problem));
+  }
+
+  private mended(): void {
+    if (this.problem === "") return;
+    this.problem = "";
+    for (const heard of this.troubleListeners) heard(undefined);
+  }
+
+  private troubleOf(message: string): Problem {
+    const name = message.includes(`/${caSecret.selfSigned}`) ? caSecret.selfSigned : caSecret.pluggedIn;
+    const { current, namespace } = this;
+    const meanwhile = current === undefined ? "no certificate is issued" : "the authority that was last good issues";
+    const remedy = `Put the Secret right; until then ${meanwhile}.`;
+    return { kind: "Secret", namespace, name, reason: "UnusableAuthority", message, remedy, shownAs: "event" };
   }
 
   private async makeSelfSigned(): Promise<void> {

@@ -30,20 +30,37 @@ export function eventWriter(host: Host, client: KubeClient, options: EventOption
   const reconcile = async (key: string, signal: AbortSignal): Promise<void> => {
     const problem = problems.get(key);
     if (problem === undefined || problem.shownAs !== "event") return;
-    const now = isoSeconds(host.clock.now());
-    const event = eventOf(problem, uidOf(problem), { now, instance });
-    try {
-      await client.create(builtin.events, event, { signal });
-    } catch (error) {
-      // The namespace is going away.
-      if (isReason(error, "NotFound") || isReason(error, "Forbidden")) return;
-      if (!isReason(error, "AlreadyExists")) throw error;
-      const { name, namespace } = event.metadata;
-      const body = { lastTimestamp: now };
-      await client.patch(builtin.events, { name, namespace }, { type: "merge", body }, { signal });
-    }
+    await tellByEvent(host, client, problem, { uid: uidOf(problem), instance, signal });
   };
   return new Reconciler(host, { name: "events", keys: () => problems.keys(), reconcile, ...(failed && { failed }) });
+}
+
+export interface Telling {
+  /** Of the object, when it is known. */
+  readonly uid?: string | undefined;
+  readonly instance: string;
+  readonly signal: AbortSignal;
+}
+
+/** Saying the same again, from whatever replica, only renews the Event. */
+export async function tellByEvent(
+  host: Host,
+  client: KubeClient,
+  problem: Problem,
+  { uid, instance, signal }: Telling,
+): Promise<void> {
+  const now = isoSeconds(host.clock.now());
+  const event = eventOf(problem, uid, { now, instance });
+  try {
+    await client.create(builtin.events, event, { signal });
+  } catch (error) {
+    // The namespace is going away.
+    if (isReason(error, "NotFound") || isReason(error, "Forbidden")) return;
+    if (!isReason(error, "AlreadyExists")) throw error;
+    const { name, namespace } = event.metadata;
+    const body = { lastTimestamp: now };
+    await client.patch(builtin.events, { name, namespace }, { type: "merge", body }, { signal });
+  }
 }
 
 const known: readonly ResourceType[] = [...Object.values(builtin), ...Object.values(meshKinds)];

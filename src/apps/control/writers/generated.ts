@@ -34,10 +34,8 @@ export function generatedWriter<T extends Specified>(
   const reconcile = async (key: string, signal: AbortSignal): Promise<void> => {
     const want = wanted.get(key);
     const have = actual.get(key);
-    if (have !== undefined && !managedByUs(have)) {
-      if (want === undefined) return;
-      throw new Error(`${type.kind} ${key} exists and was made by somebody else; delete or rename it.`);
-    }
+    // The model tells users of a name that somebody else has; once that object is gone, this is called again.
+    if (have !== undefined && !managedByUs(have)) return;
     if (want === undefined) {
       if (have !== undefined) await remove(client, type, have, signal);
     } else if (have === undefined) {

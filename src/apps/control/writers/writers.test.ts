@@ -115,14 +115,21 @@ test("what is wanted is made, what differs replaced, what is left over deleted, 
   expect(writes(client)).toHaveLength(3);
 });
 
-test("objects of others are never touched, even under a name that is wanted", async () => {
+test("objects of others are never touched nor fought over; a name that becomes free is taken", async () => {
   const client = new MemoryKubeClient();
   await client.create(meshKinds.serviceEntries, entryOf("theirs", "theirs.example"));
   await client.create(meshKinds.serviceEntries, entryOf("other", "other.example"));
   client.calls.length = 0;
   const writer = await writing(client, new Map([[key("theirs"), entryOf("theirs", "ours.example")]]));
+  await host.advance(600_000);
   expect(writes(client)).toEqual([]);
-  expect(writer.failing).toBe(1);
+  expect(writer.failing).toBe(0);
+  await client.delete(meshKinds.serviceEntries, { name: "theirs", namespace: "istio-system" });
+  await host.advance(1_000);
+  expect(client.all(meshKinds.serviceEntries).map(({ spec }) => spec.hosts[0])).toEqual([
+    "other.example",
+    "ours.example",
+  ]);
 });
 
 test("a write that is refused because the object moved is repeated on the newer object", async () => {
