@@ -15,6 +15,19 @@ import { channelOptions, controlPlaneCredentials, token } from "./control-plane.
 /** The kubelet renews the mounted root within a minute or so; asking more often would not make it faster. */
 const rootPollMs = 5_000;
 
+/** One's own, and all that the model knows of. */
+export function trustDomainsOf(replica: MeshReplica, own: string): readonly string[] {
+  const domains = new Set([own]);
+  for (const { trustDomain, remote } of replica.workloads()) {
+    if (trustDomain !== "") domains.add(trustDomain);
+    for (const identity of remote?.identities ?? []) {
+      const domain = /^spiffe:\/\/([^/]+)\//.exec(identity)?.[1];
+      if (domain !== undefined) domains.add(domain);
+    }
+  }
+  return [...domains].sort();
+}
+
 export class NodeCertificates implements SecretSource {
   readonly store: CertificateStore;
   readonly #host: Host;
@@ -65,15 +78,8 @@ export class NodeCertificates implements SecretSource {
 
   /** One shared root vouches for every trust domain that the model knows; none other is accepted at all. */
   bundlesByTrustDomain(): ReadonlyMap<string, string> {
-    const domains = new Set([this.#config.trustDomain]);
-    for (const { trustDomain, remote } of this.#replica.workloads()) {
-      if (trustDomain !== "") domains.add(trustDomain);
-      for (const identity of remote?.identities ?? []) {
-        const domain = /^spiffe:\/\/([^/]+)\//.exec(identity)?.[1];
-        if (domain !== undefined) domains.add(domain);
-      }
-    }
-    return new Map([...domains].sort().map((domain) => [domain, this.#root]));
+    const domains = trustDomainsOf(this.#replica, this.#config.trustDomain);
+    return new Map(domains.map((domain) => [domain, this.#root]));
   }
 
   rootOfAllDomains(): string | undefined {

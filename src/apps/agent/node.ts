@@ -21,6 +21,7 @@ import { captureEffects, clearNode } from "./capture/effects.ts";
 import { NodePods } from "./capture/node-pods.ts";
 import { NodeCertificates } from "./certificates.ts";
 import type { DeltaClient } from "../../io/xds/delta-client.ts";
+import type { EnvoySource } from "../../io/xds/envoy-source.ts";
 import type { AgentConfig } from "./config.ts";
 import { serveMeshDns } from "./dns.ts";
 import type { Surroundings } from "./gateway.ts";
@@ -56,21 +57,16 @@ class TrustDomains {
   }
 }
 
-interface Parts {
-  readonly replica: MeshReplica;
-  readonly certificates: NodeCertificates;
-  readonly proxy: Proxy;
-}
-
-/** Every kind of change, and what Envoy must hear of it. */
-function connect({ replica, certificates, proxy }: Parts): void {
+/** Every change of the model, and what Envoy must hear of it. */
+export function followReplica(replica: MeshReplica, source: Pick<EnvoySource, "replicaChanged" | "refresh">): void {
   const domains = new TrustDomains();
   replica.onChange((change) => {
-    proxy.source.replicaChanged(change);
-    if (domains.grew(replica, change)) proxy.source.refresh();
+    source.replicaChanged(change);
+    if (domains.grew(replica, change)) source.refresh();
   });
-  certificates.store.onChange(() => proxy.source.refresh());
 }
+
+type Standing = Pick<AgentConfig, "node" | "cluster" | "network" | "trustDomain">;
 
 interface Model {
   readonly replica: MeshReplica;
@@ -78,7 +74,7 @@ interface Model {
   readonly podsByUid: Map<string, LocalPod>;
 }
 
-function emptyModel({ node, cluster, network, trustDomain }: AgentConfig): Model {
+export function emptyModel({ node, cluster, network, trustDomain }: Standing): Model {
   const replica = new MeshReplica();
   const podsByUid = new Map<string, LocalPod>();
   const view: NodeView = {
@@ -153,7 +149,8 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     resources: nodeResourceSet(() => view, certificates, { accessLogPath: config.accessLogPath }),
     folder: joinPath(config.stateDir, "node"),
   });
-  connect({ replica, certificates, proxy });
+  followReplica(replica, proxy.source);
+  certificates.store.onChange(() => proxy.source.refresh());
 
   const pods = new NodePods(host, client, { node: config.node, signal });
   const changed = () => {

@@ -5,8 +5,10 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, as the machine believes: it may jump, so it is for what others read. */
   now(): number;
+  /** Milliseconds since some moment; never jumps. What is measured or waited for here is measured by this. */
+  elapsed(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `heard` once after `ms`; returns what cancels it. */
@@ -38,6 +40,7 @@ export interface Host {
 
 const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error);

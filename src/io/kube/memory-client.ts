@@ -29,7 +29,6 @@ export interface Call {
 
 interface Recorded {
   readonly revision: number;
-  readonly kind: string;
   readonly event: { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubeObject };
 }
 
@@ -56,6 +55,18 @@ const matches = (object: KubeObject, { namespace, labelSelector, fieldSelector }
   );
 };
 
+const kindName = ({ group, kind }: Pick<ResourceType, "kind" | "group">): string => `${group}/${kind}`;
+
+function firstAfter(history: readonly Recorded[], revision: number): Recorded | undefined {
+  let [low, high] = [0, history.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((history[middle]?.revision ?? 0) > revision) high = middle;
+    else low = middle + 1;
+  }
+  return history[low];
+}
+
 export class MemoryKubeClient implements KubeClient {
   /** Every call, in order. */
   readonly calls: Call[] = [];
@@ -64,7 +75,8 @@ export class MemoryKubeClient implements KubeClient {
   /** Answers `post` and the create of kinds without storage, such as TokenReview. */
   answer: (call: Call) => unknown = () => undefined;
   private readonly objects = new Map<string, Map<string, KubeObject>>();
-  private history: Recorded[] = [];
+  /** By kind, oldest first. */
+  private history = new Map<string, Recorded[]>();
   private revision = 1;
   private compactedTo = 0;
   private wakers = new Set<() => void>();
@@ -78,7 +90,7 @@ export class MemoryKubeClient implements KubeClient {
 
   /** Forgets the history: watches from before are refused with `Expired`. */
   compact(): void {
-    this.history = [];
+    this.history.clear();
     this.compactedTo = this.revision;
   }
 
@@ -111,7 +123,7 @@ export class MemoryKubeClient implements KubeClient {
     for (;;) {
       options.signal?.throwIfAborted();
       if (from < this.compactedTo) throw new KubeError(410, "Expired", "too old resource version");
-      const next = this.history.find(({ revision, kind }) => revision > from && kind === type.kind);
+      const next = firstAfter(this.history.get(kindName(type)) ?? [], from);
       if (next !== undefined) {
         from = next.revision;
         // The kind was compared just now.
@@ -163,6 +175,11 @@ export class MemoryKubeClient implements KubeClient {
       return this.write(type, body, "ADDED");
     }
     const existing = this.existing(type, ref);
+    const { metadata } = isTree(patch.body) ? patch.body : {};
+    const wanted = isTree(metadata) ? metadata["resourceVersion"] : undefined;
+    if (wanted !== undefined && wanted !== existing.metadata.resourceVersion) {
+      throw new KubeError(409, "Conflict", `the ${type.kind} ${key} has been modified`);
+    }
     return this.change(type, existing, mergePatched(existing, patch.body) as T, options);
   }
 
@@ -195,7 +212,7 @@ export class MemoryKubeClient implements KubeClient {
   }
 
   private table(type: Pick<ResourceType, "kind" | "group">): Map<string, KubeObject> {
-    const name = `${type.group}/${type.kind}`;
+    const name = kindName(type);
     const table = this.objects.get(name) ?? new Map<string, KubeObject>();
     this.objects.set(name, table);
     return table;
@@ -233,14 +250,16 @@ export class MemoryKubeClient implements KubeClient {
     return structuredClone(object);
   }
 
-  private record(type: Pick<ResourceType, "kind">, event: Recorded["event"]["type"], object: KubeObject): void {
+  private record(
+    type: Pick<ResourceType, "kind" | "group">,
+    event: Recorded["event"]["type"],
+    object: KubeObject,
+  ): void {
     this.revision += 1;
     object.metadata = { ...object.metadata, resourceVersion: String(this.revision) };
-    this.history.push({
-      revision: this.revision,
-      kind: type.kind,
-      event: { type: event, object: structuredClone(object) },
-    });
+    const ofKind = this.history.get(kindName(type)) ?? [];
+    ofKind.push({ revision: this.revision, event: { type: event, object: structuredClone(object) } });
+    this.history.set(kindName(type), ofKind);
     this.wake();
   }
 

@@ -32,9 +32,11 @@ export interface EnvoyPush {
 /** What Envoy refused and therefore lost is offered again after so long, in case the refusal was of something older. */
 const refusedMs = 15_000;
 
+export type ResourceEncoder = Pick<EnvoySchema, "encodeResource">;
+
 export class EnvoySource implements ResourceSource {
   readonly #host: Host;
-  readonly #schema: EnvoySchema;
+  readonly #schema: ResourceEncoder;
   readonly #resources: ResourceSet;
   readonly #push: EnvoyPush;
   readonly #alwaysByType = new Map<TypeUrl, Map<string, Held>>(envoyPushOrder.map((type) => [type, new Map()]));
@@ -43,7 +45,7 @@ export class EnvoySource implements ResourceSource {
   /** Name → the text that Envoy refused and that it must not have in an older form either. */
   readonly #refused = new Map<string, string>();
 
-  constructor(host: Host, schema: EnvoySchema, resources: ResourceSet, push: EnvoyPush) {
+  constructor(host: Host, schema: ResourceEncoder, resources: ResourceSet, push: EnvoyPush) {
     this.#host = host;
     this.#schema = schema;
     this.#resources = resources;
