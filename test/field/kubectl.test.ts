@@ -154,6 +154,31 @@ describe("kubectl", () => {
     expect(await k("get deploy web -n team -o jsonpath={.metadata.generation}")).toBe("2");
   });
 
+  it("takes several objects in one kind: List", async () => {
+    const item = (name: string) => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace: "team" },
+      data: { a: "b" },
+    });
+    const list = { apiVersion: "v1", kind: "List", items: [item("one"), item("two")] };
+    expect(await k("apply -f -", JSON.stringify(list))).toBe("configmap/one created\nconfigmap/two created");
+    expect(await k("apply -f -", JSON.stringify(list))).toBe("configmap/one unchanged\nconfigmap/two unchanged");
+    const typo = { ...list, items: [{ ...item("three"), dta: {} }] };
+    expect((await run("apply -f -".split(" "), JSON.stringify(typo))).err).toContain('unknown field "dta"');
+  });
+
+  it("makes jobs, cron jobs and ingresses from the command line, and says what nothing acts on", async () => {
+    expect(await k("create job once -n team --image=curl -- date")).toBe("job.batch/once created");
+    const cron = await run([..."create cronjob often -n team --image=curl".split(" "), "--schedule=*/5 * * * *"]);
+    expect(cron).toMatchObject({ code: 0, out: "cronjob.batch/often created\n" });
+    expect(await k("create job twice -n team --from=cronjob/often")).toBe("job.batch/twice created");
+    const ingress = await run("create ingress web -n team --rule=a.example/*=web:80".split(" "));
+    expect(ingress).toMatchObject({ code: 0, out: "ingress.networking.k8s.io/web created\n" });
+    expect(ingress.err).toContain("Warning: Ingress is stored, but nothing in this sandbox serves it");
+    expect(await k("delete job,cronjob,ingress --all -n team")).toContain('job.batch "once" deleted');
+  });
+
   it("labels, annotates, patches and scales", async () => {
     expect(await k("label deploy/web -n team tier=front")).toBe("deployment.apps/web labeled");
     expect(await k("annotate deploy/web -n team a=b")).toBe("deployment.apps/web annotated");

@@ -87,6 +87,8 @@ export interface Kind {
   readonly hasGeneration: boolean;
   /** `status` and `scale` are served by the verbs; others (exec, log, token …) by their own handlers. */
   readonly subresources: readonly string[];
+  /** Warning for whoever writes an object on which nothing in this cluster acts. */
+  readonly inert?: string | undefined;
   /** JSON paths of the scale subresource of a custom kind. */
   readonly scalePaths?: { readonly spec: string; readonly status: string; readonly selector?: string };
   /** Field selectors beyond metadata.name and metadata.namespace. */

@@ -165,3 +165,51 @@ describe("custom kinds", () => {
     ).toBe(404);
   });
 });
+
+describe("evictions", () => {
+  const running = async (name: string, isReady: boolean) => {
+    await pod(name, { nodeName: "n1" }, { labels: { app: "web" } });
+    const conditions = [{ type: "Ready", status: isReady ? "True" : "False" }];
+    const body = { status: { phase: "Running", conditions } };
+    await cluster.client.patch(types.pods, here(name), { type: "merge", body }, { subresource: "status" });
+  };
+  const evict = (name: string) => cluster.client.post(types.pods, here(name), "eviction", {});
+  const budget = (spec: object) => cluster.client.create(types.budgets, object(types.budgets, "b", { spec }));
+
+  it("stop where a budget says so, with its cause", async () => {
+    await budget({ minAvailable: 2, selector: { matchLabels: { app: "web" } } });
+    for (const name of ["a", "b"]) await running(name, true);
+    const error = await failure(evict("a"));
+    expect(error).toMatchObject({
+      code: 429,
+      reason: "TooManyRequests",
+      details: { causes: [{ message: "The disruption budget b needs 2 healthy pods and has 2 currently" }] },
+    });
+    await running("c", true);
+    await evict("a");
+    expect(await cluster.client.get(types.pods, here("a"))).toHaveProperty("metadata.deletionTimestamp");
+  });
+
+  it("go on for pods that are not ready, and where no budget selects", async () => {
+    await budget({ maxUnavailable: "50%", selector: { matchLabels: { app: "web" } } });
+    for (const name of ["a", "b"]) await running(name, true);
+    await running("sick", false);
+    await evict("sick");
+    await pod("alone", { nodeName: "n1" });
+    await evict("alone");
+  });
+});
+
+describe("kinds on which nothing acts", () => {
+  it("say so to whoever writes them", async () => {
+    const warnings: string[] = [];
+    const options = { fieldManager: "test", dryRun: false, fieldValidation: "Strict" as const };
+    const body = object(types.ingresses, "web", {
+      spec: { defaultBackend: { service: { name: "web", port: { number: 80 } } } },
+    });
+    const warn = (text: string) => warnings.push(text);
+    const asker = { username: "admin", groups: ["system:masters"] };
+    await cluster.verbs.create(cluster.kind(types.ingresses), "default", body, { ...options, warn, asker });
+    expect(warnings).toEqual([expect.stringContaining("nothing in this sandbox serves it")]);
+  });
+});

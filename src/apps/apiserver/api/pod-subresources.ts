@@ -6,6 +6,7 @@ import type { Kind } from "../kind.ts";
 import type { ApiContext } from "./context.ts";
 import { bucketOf, getLive, keyOf } from "./context.ts";
 import { deleteObject } from "./delete.ts";
+import { checkBudgets } from "./disruption.ts";
 import { badRequest, conflict, modified } from "./errors.ts";
 import { fieldsOf, isFields, listOf, textOf } from "./json.ts";
 import type { WriteOptions, Written } from "./write.ts";
@@ -50,12 +51,13 @@ export async function bindPod(context: ApiContext, kind: Kind, ref: Ref, body: u
   return success(201);
 }
 
-/** An orderly delete. Disruption budgets are not kept in this cluster, so nothing stands against it. */
+/** An orderly delete, as far as disruption budgets allow it. */
 export async function evictPod(context: ApiContext, kind: Kind, ref: Ref, body: unknown): Promise<AnyObject> {
   const live = getLive(context, kind, ref);
   const options = fieldsOf(fieldsOf(body)["deleteOptions"]);
   const preconditions = fieldsOf(options["preconditions"]);
   const grace = options["gracePeriodSeconds"];
+  checkBudgets(context, live);
   await deleteObject(context, kind, live, {
     uid: textOf(preconditions["uid"]),
     resourceVersion: textOf(preconditions["resourceVersion"]),

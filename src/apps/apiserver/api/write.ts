@@ -86,6 +86,7 @@ async function createNamed(
   if (kind.subresources.includes("status")) delete object["status"];
   const strategy = strategyOf(kind);
   refuseUnknownFields(kind, object, options);
+  if (kind.inert !== undefined) options.warn?.(kind.inert);
   kind.fillDefaults(object, undefined);
   // Before anything is allocated: its own address would look taken to an object that is there already.
   const bucket = bucketOf(kind.type);
@@ -131,6 +132,7 @@ function nextOf(
   const object = clone(checkTypes(kind, body));
   checkMetadata(kind, object, live.metadata.namespace);
   refuseUnknownFields(kind, object, options);
+  if (kind.inert !== undefined && options.subresource === undefined) options.warn?.(kind.inert);
   const next = keepServerFields(kind, object, live, options.subresource);
   kind.fillDefaults(next, live);
   strategyOf(kind).prepareUpdate?.(context, next, live, options.subresource);

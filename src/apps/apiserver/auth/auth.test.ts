@@ -8,6 +8,7 @@ import type { TestCluster } from "../testing/cluster.ts";
 import { adminToken, object, testCluster, types } from "../testing/cluster.ts";
 import { actingUser } from "./impersonation.ts";
 import { authorize, refusal } from "./rbac.ts";
+import { answerReview } from "./reviews.ts";
 
 let cluster: TestCluster;
 beforeEach(async () => {
@@ -151,6 +152,20 @@ describe("access", () => {
     if (admin !== undefined) expect(authorize(cluster.context, admin, question)).toBeDefined();
     expect(cluster.identities.authenticator.userOf("Bearer wrong")).toBeUndefined();
     expect(cluster.identities.authenticator.userOf(undefined)).toBeUndefined();
+  });
+
+  it("is listed for the one who asks, open paths included", async () => {
+    const rule = { apiGroups: [""], resources: ["pods"], verbs: ["list"] };
+    await grant("Role", [rule], "RoleBinding");
+    const reviewKind = cluster.kind(types.selfSubjectRulesReviews);
+    const ask = (namespace: string) =>
+      answerReview(cluster.identities, reviewKind, user, { spec: { namespace } })["status"];
+    expect(ask("default")).toMatchObject({
+      incomplete: false,
+      resourceRules: expect.arrayContaining([rule]) as unknown,
+    });
+    expect(fieldsOf(ask("kube-system"))["resourceRules"]).not.toContainEqual(rule);
+    expect(JSON.stringify(fieldsOf(ask("default"))["nonResourceRules"])).toContain("/openapi/*");
   });
 });
 

@@ -33,18 +33,36 @@ const openReviews = new Set(["selfsubjectaccessreviews", "selfsubjectrulesreview
 export function authorize(context: ApiContext, user: User, question: Question): Verdict {
   if (user.groups.includes("system:masters")) return "RBAC: the group system:masters may do everything";
   if (isOpenToAll(user, question)) return "RBAC: allowed for all authenticated users";
-  for (const binding of context.store.list(`${rbac}/clusterrolebindings`)) {
-    if (!bindsUser(binding, user)) continue;
-    if (rulesOf(context, binding).some((rule) => ruleAllows(rule, question)))
-      return reasonOf(binding, "ClusterRoleBinding", user);
-  }
-  if ("path" in question || question.namespace === undefined || question.namespace === "") return undefined;
-  for (const binding of context.store.list(`${rbac}/rolebindings`, `${question.namespace}/`)) {
-    if (!bindsUser(binding, user)) continue;
-    if (rulesOf(context, binding).some((rule) => ruleAllows(rule, question)))
-      return reasonOf(binding, "RoleBinding", user);
+  const namespace = "path" in question ? undefined : question.namespace;
+  for (const { binding, kind } of bindingsOf(context, user, namespace)) {
+    if (rulesOf(context, binding).some((rule) => ruleAllows(rule, question))) return reasonOf(binding, kind, user);
   }
   return undefined;
+}
+
+/** Every rule that speaks for the user: those of the whole cluster, and those of one namespace. */
+export const rulesFor = (context: ApiContext, user: User, namespace: string): readonly Fields[] =>
+  [...bindingsOf(context, user, namespace)].flatMap(({ binding }) => rulesOf(context, binding));
+
+/** What every authenticated user may do, as rules. */
+export const openRules: readonly Fields[] = [
+  { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: [...openReviews].slice(0, 2) },
+  { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: [...openReviews].slice(2) },
+  { verbs: ["get"], nonResourceURLs: openPaths.flatMap((path) => [path, `${path}/*`]) },
+];
+
+function* bindingsOf(
+  context: ApiContext,
+  user: User,
+  namespace: string | undefined,
+): Generator<{ readonly binding: AnyObject; readonly kind: "ClusterRoleBinding" | "RoleBinding" }> {
+  for (const binding of context.store.list(`${rbac}/clusterrolebindings`)) {
+    if (bindsUser(binding, user)) yield { binding, kind: "ClusterRoleBinding" };
+  }
+  if (namespace === undefined || namespace === "") return;
+  for (const binding of context.store.list(`${rbac}/rolebindings`, `${namespace}/`)) {
+    if (bindsUser(binding, user)) yield { binding, kind: "RoleBinding" };
+  }
 }
 
 function reasonOf(binding: AnyObject, kind: string, user: User): string {

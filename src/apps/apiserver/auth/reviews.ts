@@ -11,7 +11,7 @@ import type { Kind } from "../kind.ts";
 import { admin } from "./authenticator.ts";
 import type { Authenticator } from "./authenticator.ts";
 import type { Question } from "./rbac.ts";
-import { authorize } from "./rbac.ts";
+import { authorize, openRules, rulesFor } from "./rbac.ts";
 import type { Bound, TokenIssuer } from "./tokens.ts";
 import { audiencesOf } from "./tokens.ts";
 
@@ -101,16 +101,20 @@ function questionOf(spec: Fields): Question {
   };
 }
 
-/** `kubectl auth can-i --list`. Only the admin's rules are spelled out; others ask one question at a time. */
-function rulesOf(_context: ApiContext, user: User, _spec: Fields): Fields {
+/** `kubectl auth can-i --list`: the rules that speak for the asker, in one namespace. */
+function rulesOf(context: ApiContext, user: User, spec: Fields): Fields {
   const isAdmin = user.groups.includes("system:masters");
+  const all: readonly Fields[] = isAdmin
+    ? [
+        { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
+        { verbs: ["*"], nonResourceURLs: ["*"] },
+      ]
+    : [...openRules, ...rulesFor(context, user, textOf(spec["namespace"]) ?? "")];
+  const isPathRule = (rule: Fields) => listOf(rule["nonResourceURLs"]).length > 0;
   return {
-    resourceRules: isAdmin ? [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }] : [],
-    nonResourceRules: isAdmin ? [{ verbs: ["*"], nonResourceURLs: ["*"] }] : [],
-    incomplete: !isAdmin,
-    ...(isAdmin
-      ? {}
-      : { evaluationError: "rules of service accounts are not listed; ask about one with auth can-i VERB RESOURCE" }),
+    resourceRules: all.filter((rule) => !isPathRule(rule)),
+    nonResourceRules: all.filter(isPathRule).map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs })),
+    incomplete: false,
   };
 }
 

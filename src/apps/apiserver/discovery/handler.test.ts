@@ -81,15 +81,7 @@ test("pods say what their streams are", () => {
 
 test("paths of others are left to them", () => {
   const registry = new Registry();
-  for (const path of [
-    "/",
-    "/api/v1/pods",
-    "/apis/apps/v1/deployments",
-    "/apis/nope",
-    "/apis/apps/v9",
-    "/openapi/v2",
-    "/healthz",
-  ]) {
+  for (const path of ["/", "/api/v1/pods", "/apis/apps/v1/deployments", "/apis/nope", "/apis/apps/v9", "/healthz"]) {
     expect(discoveryResponse(registry, path, {}), path).toBeUndefined();
   }
 });
@@ -160,4 +152,14 @@ test("a large document is compressed for those who take it", () => {
   expect(packed?.headers["Content-Encoding"]).toBe("gzip");
   expect(packed === undefined ? undefined : gunzipSync(packed.body)).toEqual(plain.body);
   expect(plain.headers["Content-Encoding"]).toBeUndefined();
+});
+
+test("OpenAPI v2 is there without a type: kubectl asks for it before it sends a list of objects", () => {
+  const registry = new Registry();
+  const type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+  const asProtobuf = discoveryResponse(registry, "/openapi/v2", { accept: type });
+  expect(asProtobuf).toMatchObject({ status: 200, headers: { "Content-Type": type.replace("@", ".") } });
+  // Field 1, three bytes: the version of the format.
+  expect(asProtobuf?.body.subarray(0, 5).toString("latin1")).toBe("\n\u00032.0");
+  expect(ask(registry, "/openapi/v2").json).toMatchObject({ swagger: "2.0", paths: {}, definitions: {} });
 });

@@ -13,6 +13,7 @@ import {
   resourceListDocument,
   versionDocument,
 } from "./documents.ts";
+import { openApiV2Bytes, openApiV2Document, openApiV2Type } from "./openapi-v2.ts";
 import { openApiDocuments } from "./openapi.ts";
 
 export interface DiscoveryResponse {
@@ -52,7 +53,7 @@ class Documents {
     if (known !== undefined) return known;
     const document = make();
     if (document === undefined) return undefined;
-    const body = Buffer.from(`${JSON.stringify(document)}\n`);
+    const body = document instanceof Buffer ? document : Buffer.from(`${JSON.stringify(document)}\n`);
     const written = { body, hash: createHash("sha256").update(body).digest("hex").toUpperCase() };
     this.#written.set(key, written);
     return written;
@@ -113,6 +114,7 @@ export const discoveryResponse = (
   const place = pathname.replace(/\/+$/, "");
   if (place === "/api" || place === "/apis") return rootResponse(registry, documents, place, headers);
   if (place === "/version") return answer(documents.get("version", versionDocument), headers, {});
+  if (place === "/openapi/v2") return openApiV2Response(documents, headers);
   if (place === "/openapi/v3") return answer(documents.openApiIndex(), headers, {});
   if (place.startsWith("/openapi/v3/")) {
     const asked = place.slice("/openapi/v3/".length);
@@ -135,6 +137,17 @@ export const discoveryResponse = (
   const make = () =>
     second === undefined ? groupDocument(registry, first) : resourceListDocument(registry, first, second);
   return answer(documents.get(key, make), headers, {});
+};
+
+const openApiV2Response = (documents: Documents, headers: RequestHeaders): DiscoveryResponse | undefined => {
+  const vary = { Vary: "Accept" };
+  if (headerText(headers, "accept").includes("proto-openapi.spec.v2")) {
+    return answer(documents.get("openapi v2 protobuf", openApiV2Bytes), headers, {
+      ...vary,
+      "Content-Type": openApiV2Type,
+    });
+  }
+  return answer(documents.get("openapi v2", openApiV2Document), headers, vary);
 };
 
 const rootResponse = (

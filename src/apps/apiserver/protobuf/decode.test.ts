@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Fields } from "../api/json.ts";
 import { fieldsOf, isFields, listOf } from "../api/json.ts";
+import { builtinKinds } from "../schema/builtin.ts";
 import { decodeBody } from "./decode.ts";
 import type { ProtoField } from "./tables.ts";
 import { protoMessages } from "./tables.ts";
@@ -156,5 +157,26 @@ describe("protobuf bodies", () => {
     const whole = body("v1", "Secret", { data: { k: "AAEC/w==" } });
     expect(() => decodeBody(whole.subarray(0, whole.length - 4))).toThrow(/ends in the middle/);
     expect(() => decodeBody(Buffer.from("{}"))).toThrow(/does not begin with the prefix/);
+  });
+
+  it("know every kind that is stored but definitions of kinds, and every message that a table names", () => {
+    const messages = protoMessages();
+    const stored = builtinKinds().filter((kind) => kind.verbs.includes("get"));
+    const lacking = stored.map(({ type }) => type.kind).filter((kind) => !messages.has(kind));
+    expect(lacking).toEqual(["CustomResourceDefinition"]);
+    const plain = new Set(["text", "int", "bool", "bytes", "time", "quantity", "intOrString", "json"]);
+    const named = [...messages.values()].flatMap((fields) => [...fields.values()].map(({ type }) => type));
+    expect(named.filter((type) => !plain.has(type) && !messages.has(type))).toEqual([]);
+  });
+
+  it("splice what the JSON of an ingress and of a webhook has in one object", () => {
+    const path = { path: "/", pathType: "Prefix", backend: { service: { name: "web", port: { number: 80 } } } };
+    const spec = { rules: [{ host: "a.example", http: { paths: [path] } }] };
+    expect(decodeBody(body("networking.k8s.io/v1", "Ingress", { spec }))).toMatchObject({ spec });
+    const webhooks = [
+      { name: "w.example.com", rules: [{ operations: ["CREATE"], apiGroups: [""], resources: ["pods"] }] },
+    ];
+    const configuration = body("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", { webhooks });
+    expect(decodeBody(configuration)).toMatchObject({ webhooks });
   });
 });

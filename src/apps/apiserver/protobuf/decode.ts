@@ -18,7 +18,9 @@ const meaningfulZeros = new Set(
   automountServiceAccountToken shareProcessNamespace enableServiceLinks setHostnameAsFQDN hostUsers privileged
   runAsNonRoot readOnlyRootFilesystem allowPrivilegeEscalation controller blockOwnerDeletion immutable
   allocateLoadBalancerNodePorts started ready serving terminating orphanDependents port supplementalGroups
-  minAvailable maxUnavailable maxSurge
+  minAvailable maxUnavailable maxSurge parallelism completions backoffLimit backoffLimitPerIndex maxFailedIndexes
+  ttlSecondsAfterFinished suspend manualSelector startingDeadlineSeconds successfulJobsHistoryLimit
+  failedJobsHistoryLimit succeededCount revision
   `
     .trim()
     .split(/\s+/),

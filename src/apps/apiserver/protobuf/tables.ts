@@ -3,6 +3,7 @@
  * map with text keys, `~` instead of a name splices the message into the one around it, as its JSON has it.
  */
 import { kindTables } from "./kind-tables.ts";
+import { otherTables } from "./other-tables.ts";
 import { podTables } from "./pod-tables.ts";
 
 export interface ProtoField {
@@ -35,4 +36,5 @@ function parseTables(text: string): ReadonlyMap<string, ProtoMessage> {
 let parsed: ReadonlyMap<string, ProtoMessage> | undefined;
 
 /** Parsed at first use: most clients send JSON. */
-export const protoMessages = (): ReadonlyMap<string, ProtoMessage> => (parsed ??= parseTables(kindTables + podTables));
+export const protoMessages = (): ReadonlyMap<string, ProtoMessage> =>
+  (parsed ??= parseTables(kindTables + podTables + otherTables));

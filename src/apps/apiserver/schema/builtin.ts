@@ -61,6 +61,7 @@ const kindOf = ({ group, version }: GroupDeclaration, declaration: Declaration):
     schema,
     isCustom: false,
     hasGeneration: declaration.hasGeneration ?? false,
+    inert: declaration.inert,
     subresources: declaration.subresources ?? [],
     selectableFields: declaration.selectableFields ?? [],
     columns: printer.columns,

@@ -24,6 +24,8 @@ export interface Declaration {
   readonly selectableFields?: readonly string[];
   readonly nameForm?: NameForm;
   readonly printer?: Printer;
+  /** For kinds that are stored while nothing acts on them: a sentence that says so, sent as a warning with each write. */
+  readonly inert?: string;
   /** Defaults that depend on more than one field; runs before those of the schema. Idempotent. */
   fillDefaults?(object: AnyObject, old: AnyObject | undefined): void;
   /** Rules beyond the schema. */

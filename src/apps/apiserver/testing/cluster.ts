@@ -58,6 +58,15 @@ export const types = {
   services: resourceType<AnyObject>("", "v1", "Service", "services"),
   serviceAccounts: resourceType<AnyObject>("", "v1", "ServiceAccount", "serviceaccounts"),
   secrets: resourceType<AnyObject>("", "v1", "Secret", "secrets"),
+  ingresses: resourceType<AnyObject>("networking.k8s.io", "v1", "Ingress", "ingresses"),
+  budgets: resourceType<AnyObject>("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+  selfSubjectRulesReviews: resourceType<AnyObject>(
+    "authorization.k8s.io",
+    "v1",
+    "SelfSubjectRulesReview",
+    "selfsubjectrulesreviews",
+    false,
+  ),
   widgets: resourceType<AnyObject>("example.com", "v1", "Widget", "widgets"),
 } as const;
 

@@ -193,7 +193,8 @@ export const admissionGroup: GroupDeclaration = {
       ...stored,
       kind: "ValidatingAdmissionPolicy",
       plural: "validatingadmissionpolicies",
-      about: "Rules on requests; stored, not enforced by the sandbox.",
+      about: "Rules on requests.",
+      inert: "ValidatingAdmissionPolicy is stored, but this sandbox does not enforce it",
       subresources: ["status"],
       printer: policyPrinter,
       fields: {
@@ -213,7 +214,8 @@ export const admissionGroup: GroupDeclaration = {
       ...stored,
       kind: "ValidatingAdmissionPolicyBinding",
       plural: "validatingadmissionpolicybindings",
-      about: "Puts a policy to use; stored, not enforced by the sandbox.",
+      about: "Puts a policy to use.",
+      inert: "ValidatingAdmissionPolicyBinding is stored, but this sandbox does not enforce it",
       printer: policyBindingPrinter,
       fields: {
         spec: struct("ValidatingAdmissionPolicyBindingSpec", "Policy and where it holds.", {
@@ -228,7 +230,8 @@ export const admissionGroup: GroupDeclaration = {
       ...stored,
       kind: "ValidatingWebhookConfiguration",
       plural: "validatingwebhookconfigurations",
-      about: "Webhooks that check requests; stored, not called by the sandbox.",
+      about: "Webhooks that check requests.",
+      inert: "ValidatingWebhookConfiguration is stored, but this sandbox calls no webhooks",
       printer: webhookPrinter,
       fields: { webhooks: listMap("name", struct("ValidatingWebhook", "A webhook.", webhookFields)) },
     },
@@ -236,7 +239,8 @@ export const admissionGroup: GroupDeclaration = {
       ...stored,
       kind: "MutatingWebhookConfiguration",
       plural: "mutatingwebhookconfigurations",
-      about: "Webhooks that change requests; stored, not called by the sandbox.",
+      about: "Webhooks that change requests.",
+      inert: "MutatingWebhookConfiguration is stored, but this sandbox calls no webhooks",
       printer: webhookPrinter,
       fields: {
         webhooks: listMap(

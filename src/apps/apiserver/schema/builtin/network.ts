@@ -126,7 +126,9 @@ export const networkingGroup: GroupDeclaration = {
     {
       kind: "Ingress",
       plural: "ingresses",
-      about: "HTTP routes from outside; stored, not served by the sandbox.",
+      about: "HTTP routes from outside.",
+      inert:
+        "Ingress is stored, but nothing in this sandbox serves it: use a Gateway, or a Service of type LoadBalancer",
       shortNames: ["ing"],
       subresources: ["status"],
       hasGeneration: true,
@@ -161,6 +163,7 @@ export const networkingGroup: GroupDeclaration = {
       kind: "IngressClass",
       plural: "ingressclasses",
       about: "Who serves an Ingress.",
+      inert: "IngressClass is stored, but nothing in this sandbox serves Ingresses",
       isClusterScoped: true,
       hasGeneration: true,
       printer: ingressClassPrinter,
@@ -177,7 +180,8 @@ export const networkingGroup: GroupDeclaration = {
     {
       kind: "NetworkPolicy",
       plural: "networkpolicies",
-      about: "Who may talk to whom; stored, not enforced by the sandbox.",
+      about: "Who may talk to whom.",
+      inert: "NetworkPolicy is stored, but this sandbox does not enforce it: use an AuthorizationPolicy of the mesh",
       shortNames: ["netpol"],
       hasGeneration: true,
       printer: networkPolicyPrinter,
@@ -202,7 +206,8 @@ export const policyGroup: GroupDeclaration = {
     {
       kind: "PodDisruptionBudget",
       plural: "poddisruptionbudgets",
-      about: "How many pods may be evicted at once; stored, not enforced by the sandbox.",
+      about: "How many pods may be evicted at once.",
+      inert: "PodDisruptionBudget stands against evictions in this sandbox, but nothing keeps its status",
       shortNames: ["pdb"],
       subresources: ["status"],
       hasGeneration: true,
