@@ -31,6 +31,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "core/graph": [],
   "core/mesh": ["core/api", "core/graph"],
   "core/envoy": ["core/api", "core/mesh"],
+  "core/explain": ["core/api", "core/graph", "core/mesh", "core/envoy"],
   "core/proto": ["core/api", "core/mesh"],
   "io/host": [],
   "io/kube": ["core/api", "io/host"],

@@ -7,6 +7,8 @@ import type { Host } from "../../io/host/host.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { AgentConfig } from "./config.ts";
 import type { EnvoyAdmin } from "./envoy/admin.ts";
+import { modelPages } from "./debug/model-pages.ts";
+import { serveDebug } from "./debug/server.ts";
 import { serveHealth } from "./health.ts";
 import { modelClient } from "./model.ts";
 import { startProxy } from "./proxy.ts";
@@ -58,10 +60,20 @@ export async function runGateway(host: Host, config: AgentConfig, around: Surrou
     },
     metrics: () => proxy.admin.get("/stats/prometheus"),
   });
+  const { mode, node, cluster, network } = config;
+  const status = async () => ({
+    mode,
+    node,
+    cluster,
+    network,
+    isSynced: model.isSynced,
+    isEnvoyReady: await proxy.admin.isReady(),
+  });
+  const debug = await serveDebug(modelPages({ ...view, status }));
   around.signal.addEventListener("abort", () => {
     void drained(host, proxy.admin, config.drainMs).finally(() => envoyEnd.abort(around.signal.reason));
   });
   await proxy.running;
-  for (const server of health) server.close();
+  for (const server of [...health, debug]) server.close();
   await following;
 }

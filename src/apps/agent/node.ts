@@ -6,9 +6,9 @@ import { agentName, port, systemNamespace } from "../../core/api/names.ts";
 import { builtin } from "../../core/api/resources.ts";
 import { podListenerName } from "../../core/envoy/names.ts";
 import { nodeResourceSet } from "../../core/envoy/resource-set.ts";
-import type { LocalPod, NodeView } from "../../core/envoy/view.ts";
+import type { LocalPod, NodeView, ProbeEnds } from "../../core/envoy/view.ts";
 import { podWorkloadUid } from "../../core/envoy/endpoints.ts";
-import type { Locality } from "../../core/mesh/model.ts";
+import { type Locality, spiffeId } from "../../core/mesh/model.ts";
 import { MeshReplica, type ReplicaChange } from "../../core/mesh/replica.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
@@ -23,6 +23,7 @@ import { NodeCertificates } from "./certificates.ts";
 import type { DeltaClient } from "../../io/xds/delta-client.ts";
 import type { EnvoySource } from "../../io/xds/envoy-source.ts";
 import type { AgentConfig } from "./config.ts";
+import { serveNodeDebug } from "./debug/node-pages.ts";
 import { serveMeshDns } from "./dns.ts";
 import type { Surroundings } from "./gateway.ts";
 import { serveHealth } from "./health.ts";
@@ -74,7 +75,15 @@ interface Model {
   readonly podsByUid: Map<string, LocalPod>;
 }
 
-export function emptyModel({ node, cluster, network, trustDomain }: Standing): Model {
+const nodeFolder = ({ stateDir }: AgentConfig): string => joinPath(stateDir, "node");
+
+const probeEnds = (config: AgentConfig): ProbeEnds => ({
+  nodeIp: config.nodeIp,
+  doorPath: joinPath(nodeFolder(config), "probe.sock"),
+  identity: spiffeId(config.trustDomain, systemNamespace, agentName),
+});
+
+export function emptyModel({ node, cluster, network, trustDomain }: Standing, probe?: ProbeEnds): Model {
   const replica = new MeshReplica();
   const podsByUid = new Map<string, LocalPod>();
   const view: NodeView = {
@@ -84,6 +93,7 @@ export function emptyModel({ node, cluster, network, trustDomain }: Standing): M
     trustDomain,
     podsByUid,
     replica,
+    ...(probe && { probe }),
     get locality() {
       return localityOf({ node, cluster, replica });
     },
@@ -139,7 +149,7 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   const { signal } = around;
   const envoyEnd = new AbortController();
   const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
-  const { replica, view, podsByUid } = emptyModel(config);
+  const { replica, view, podsByUid } = emptyModel(config, probeEnds(config));
   const certificates = new NodeCertificates(host, config, replica);
   const proxy = await startProxy(host, {
     env: around.env,
@@ -147,16 +157,18 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     signal: envoyEnd.signal,
     config,
     resources: nodeResourceSet(() => view, certificates, { accessLogPath: config.accessLogPath }),
-    folder: joinPath(config.stateDir, "node"),
+    folder: nodeFolder(config),
   });
   followReplica(replica, proxy.source);
   certificates.store.onChange(() => proxy.source.refresh());
 
   const pods = new NodePods(host, client, { node: config.node, signal });
   const changed = () => {
-    certificates.want(new Set([...podsByUid.values()].map((pod) => pod.identity)));
+    const own = view.probe === undefined ? [] : [view.probe.identity];
+    certificates.want(new Set([...own, ...[...podsByUid.values()].map((pod) => pod.identity)]));
     proxy.source.refresh();
   };
+  changed();
   const captor = captorOf(host, config, pods, client, { proxy, podsByUid, signal, changed });
   const model = modelClient(host, config, replica, { connected: () => certificates.store.retryFailed() });
   const following = [model.run(signal), certificates.followRoot(() => proxy.source.refresh(), signal)];
@@ -168,8 +180,10 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     void leave(host, client, captor).finally(() => envoyEnd.abort(signal.reason));
   });
   const health = await serveNodeHealth(host, { model, proxy, captor, view, signal });
+  const { admin } = proxy;
+  const debug = await serveNodeDebug(host, { config, view, certificates, admin, isSynced: () => model.isSynced });
   await proxy.running;
-  for (const server of [...health, announcements]) server.close();
+  for (const server of [...health, announcements, debug]) server.close();
   dns?.close();
   certificates.store.close();
   await Promise.all(following);

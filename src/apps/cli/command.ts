@@ -12,10 +12,19 @@ export interface Flag {
   readonly description: string;
 }
 
+export interface DebugQuestion {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly port: number;
+  readonly path: string;
+}
+
 /** One cluster of the kubeconfig, ready to be asked. */
 export interface Connection {
   readonly context: string;
   readonly client: KubeClient;
+  /** A debug page that a program of the mesh serves on its pod's loopback, as parsed JSON. */
+  debug(question: DebugQuestion): Promise<unknown>;
 }
 
 /** The world as a command sees it. */

@@ -31,7 +31,7 @@ const shell: Shell = {
   signal: stop.signal,
   out: (text) => process.stdout.write(text),
   note: (text) => process.stderr.write(`${text}\n`),
-  connect: connector(host),
+  connect: connector(host, stop.signal),
 };
 
 /** What follows `--` belongs to another program. */

@@ -78,6 +78,8 @@ export const caSecret = { pluggedIn: "cacerts", selfSigned: "istio-ca-secret" } 
 export const tokenAudience = "istio-ca";
 
 export const port = {
+  /** What an agent holds and explains; on the loopback address only. */
+  agentDebug: 15000,
   outbound: 15001,
   inbound: 15006,
   /** Cross-network mTLS passthrough (native), and HBONE where it is spoken. */
@@ -89,9 +91,14 @@ export const port = {
   /** What the model holds; on the loopback address only. */
   controlPlaneDebug: 15013,
   proxyMetrics: 15020,
+  /** Answers the probes of links, by mutual TLS, on every node. */
+  probe: 15016,
   readiness: 15021,
   dns: 15053,
 } as const;
+
+/** Server name by which a cluster's gateways lead to the agents of its nodes; too short to be that of a service. */
+export const probeHostname = (cluster: string): string => `tombolo-probe.${cluster}`;
 
 /** Socket mark of the proxy's own connections: never captured again. */
 export const proxyMark = 1337;

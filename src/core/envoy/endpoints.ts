@@ -38,36 +38,68 @@ export function waysTo(at: Standpoint, service: MeshService, port: number, endpo
   return endpoints.flatMap((endpoint) => waysOf(at, service, port, endpoint));
 }
 
-/** Those that take connections now, with priorities without gaps. */
-export function rankedEndpoints(
+/** Why an endpoint of a service gets no connections from here. */
+export type Exclusion =
+  | "notReady"
+  | "noReadyPods"
+  | "draining"
+  | "portNotServed"
+  | "noIdentity"
+  | "noGatewayAddress"
+  | "otherNetwork"
+  | "noAddress"
+  | "hboneOnly";
+
+export type JudgedEndpoint = Endpoint &
+  (
+    | {
+        readonly isUsed: true;
+        /** More than one for a remote row: one per gateway. */
+        readonly ways: readonly Way[];
+        readonly priority: number;
+        /** Of each way. */
+        readonly weight: number;
+      }
+    | { readonly isUsed: false; readonly exclusion: Exclusion }
+  );
+
+/** Every endpoint, used or not and why, in the order given; priorities have no gaps. */
+export function judgedEndpoints(
   at: Standpoint,
   service: MeshService,
   port: number,
   endpoints: readonly Endpoint[],
-): readonly RankedEndpoint[] {
-  const rows = endpoints
-    .filter(({ workload }) => takesConnections(at, service, workload))
-    .map((endpoint) => ({
-      ways: waysOf(at, service, port, endpoint),
-      nearness: nearness(at, service.trafficDistribution, endpoint.workload),
-      capacity: endpoint.workload.capacity,
-    }))
-    .filter(({ ways }) => ways.length > 0);
-  const ranks = [...new Set(rows.map((row) => row.nearness))].sort((a, b) => b - a);
-  return rows
-    .flatMap(({ ways, nearness: own, capacity }) =>
-      ways.map((way) => ({
-        way,
-        priority: ranks.indexOf(own),
-        weight: Math.max(1, Math.round(capacity / ways.length)),
-      })),
-    )
-    .sort((a, b) => a.priority - b.priority);
+): readonly JudgedEndpoint[] {
+  const rows = endpoints.map((endpoint) => {
+    const reach = exclusionOf(at, service, endpoint.workload) ?? reachOf(at, service, port, endpoint);
+    return { endpoint, reach, nearness: nearness(at, service.trafficDistribution, endpoint.workload) };
+  });
+  const used = rows.filter(({ reach }) => typeof reach !== "string");
+  const ranks = [...new Set(used.map((row) => row.nearness))].sort((a, b) => b - a);
+  return rows.map(({ endpoint, reach, nearness: own }): JudgedEndpoint => {
+    if (typeof reach === "string") return { ...endpoint, isUsed: false, exclusion: reach };
+    const weight = Math.max(1, Math.round(endpoint.workload.capacity / reach.length));
+    return { ...endpoint, isUsed: true, ways: reach, priority: ranks.indexOf(own), weight };
+  });
 }
 
-function takesConnections(at: Standpoint, service: MeshService, workload: Workload): boolean {
-  if (workload.capacity < 1 || !(workload.isHealthy || service.publishNotReady)) return false;
-  return localPod(at, workload)?.isDraining !== true;
+/** Those that take connections now, by priority. */
+export const rankedEndpoints = (
+  at: Standpoint,
+  service: MeshService,
+  port: number,
+  endpoints: readonly Endpoint[],
+): readonly RankedEndpoint[] => rankedOf(judgedEndpoints(at, service, port, endpoints));
+
+export const rankedOf = (endpoints: readonly JudgedEndpoint[]): readonly RankedEndpoint[] =>
+  endpoints
+    .flatMap((one) => (one.isUsed ? one.ways.map((way) => ({ way, priority: one.priority, weight: one.weight })) : []))
+    .sort((a, b) => a.priority - b.priority);
+
+function exclusionOf(at: Standpoint, service: MeshService, workload: Workload): Exclusion | undefined {
+  if (workload.capacity < 1) return "noReadyPods";
+  if (!workload.isHealthy && !service.publishNotReady) return "notReady";
+  return localPod(at, workload)?.isDraining === true ? "draining" : undefined;
 }
 
 function localPod(at: Standpoint, workload: Workload): LocalPod | undefined {
@@ -78,20 +110,30 @@ function localPod(at: Standpoint, workload: Workload): LocalPod | undefined {
   return undefined;
 }
 
-/** More than one for a remote row: one per gateway. None when the workload does not serve the port or cannot be reached. */
-function waysOf(at: Standpoint, service: MeshService, port: number, { workload, ports }: Endpoint): readonly Way[] {
+const waysOf = (at: Standpoint, service: MeshService, port: number, endpoint: Endpoint): readonly Way[] => {
+  const reach = reachOf(at, service, port, endpoint);
+  return typeof reach === "string" ? [] : reach;
+};
+
+/** At least one way, or why there is none. */
+function reachOf(
+  at: Standpoint,
+  service: MeshService,
+  port: number,
+  { workload, ports }: Endpoint,
+): readonly Way[] | Exclusion {
   const targetPort = ports.find(({ servicePort }) => servicePort === port)?.targetPort;
-  if (targetPort === undefined) return [];
+  if (targetPort === undefined) return "portNotServed";
   if (workload.remote) {
     const { gateways, hostname, identities: peers } = workload.remote;
     // An empty list of peers would let anyone answer.
-    if (peers.length === 0) return [];
-    return gateways
-      .filter(({ host }) => isIpAddress(host))
-      .map((socket) => ({ kind: "mtls", socket, peers, sni: sniOf(port, hostname) }));
+    if (peers.length === 0) return "noIdentity";
+    const known = gateways.filter(({ host }) => isIpAddress(host));
+    if (known.length === 0) return "noGatewayAddress";
+    return known.map((socket) => ({ kind: "mtls", socket, peers, sni: sniOf(port, hostname) }));
   }
-  if (workload.network !== at.network) return [];
-  return waysToWorkload(at, workload, { port: targetPort, sni: sniOf(port, service.exportedAs ?? service.hostname) });
+  if (workload.network !== at.network) return "otherNetwork";
+  return reachWorkload(at, workload, { port: targetPort, sni: sniOf(port, service.exportedAs ?? service.hostname) });
 }
 
 export interface WorkloadPort {
@@ -99,10 +141,16 @@ export interface WorkloadPort {
   readonly sni: string;
 }
 
+export function waysToWorkload(at: Standpoint, workload: Workload, to: WorkloadPort): readonly Way[] {
+  const reach = reachWorkload(at, workload, to);
+  return typeof reach === "string" ? [] : reach;
+}
+
 /** A ztunnel's HBONE is not spoken: rather no way than one in the clear. */
-export function waysToWorkload(at: Standpoint, workload: Workload, { port, sni }: WorkloadPort): readonly Way[] {
+function reachWorkload(at: Standpoint, workload: Workload, { port, sni }: WorkloadPort): readonly Way[] | Exclusion {
   const host = workload.addresses[0];
-  if (host === undefined || workload.tunnel === "hbone") return [];
+  if (host === undefined) return "noAddress";
+  if (workload.tunnel === "hbone") return "hboneOnly";
   const socket = { host, port };
   if (workload.tunnel === "none") return [{ kind: "plaintext", socket }];
   const pod = localPod(at, workload);

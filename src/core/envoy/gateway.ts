@@ -2,11 +2,12 @@
  * The east-west gateway's Envoy: it reads the SNI and passes TLS on without opening it. What it leads to are the ready
  * pods of its own cluster only, so no connection can go round in circles.
  */
-import { port } from "../api/names.ts";
+import { port, probeHostname, systemNamespace } from "../api/names.ts";
 import { serviceKey } from "../mesh/model.ts";
+import type { ReplicaChange } from "../mesh/replica.ts";
 import { loadAssignment, socketAddress } from "./dial.ts";
-import { rankedEndpoints, type RankedEndpoint } from "./endpoints.ts";
-import { filterState, parseSniClusterName, staticCluster } from "./names.ts";
+import { judgedEndpoints, rankedOf, type JudgedEndpoint, type RankedEndpoint } from "./endpoints.ts";
+import { filterState, parseSniClusterName, type SniTarget, staticCluster } from "./names.ts";
 import { accessLog, ads, alpn, circuitBreakers, connectAttemptsMax, connectBackoff, connectTimeout } from "./parts.ts";
 import {
   loadBalancing,
@@ -18,6 +19,7 @@ import {
   tlsInspector,
 } from "./parts.ts";
 import { envoyType, type EnvoyResource } from "./resource.ts";
+import { agentsOf } from "./probe.ts";
 import { nowhereCluster } from "./static-clusters.ts";
 import type { GatewayView } from "./view.ts";
 
@@ -88,23 +90,55 @@ interface ExportedPort {
   readonly serviceKeys: readonly string[];
 }
 
+export interface ExportedService {
+  readonly key: string;
+  /** Every workload of it in this cluster, used or not. */
+  readonly endpoints: readonly JudgedEndpoint[];
+}
+
+/** What a server name leads to; none for a name that this cluster does not export, or a port that nobody has. */
+export function exportedServices(view: GatewayView, wanted: SniTarget): readonly ExportedService[] {
+  const at = { ...view, node: "", locality: { region: "", zone: "", subzone: "" }, podsByUid: new Map() };
+  return view.replica
+    .servicesByExport(wanted.hostname)
+    .filter((service) => service.ports.some(({ port: number }) => number === wanted.port))
+    .map((service) => {
+      const key = serviceKey(service);
+      const own = view.replica
+        .endpointsOf(key)
+        .filter(
+          ({ workload }) => workload.cluster === view.cluster && !workload.remote && workload.tunnel === "native",
+        );
+      return { key, endpoints: judgedEndpoints(at, { ...service, trafficDistribution: "Any" }, wanted.port, own) };
+    });
+}
+
 /** Undefined for a name that this cluster does not export, or a port that the service does not have. */
 export function exportedPort(view: GatewayView, name: string): ExportedPort | undefined {
   const wanted = parseSniClusterName(name);
-  if (!wanted) return undefined;
-  const services = view.replica
-    .servicesByExport(wanted.hostname)
-    .filter((service) => service.ports.some(({ port: number }) => number === wanted.port));
+  if (wanted?.hostname === probeHostname(view.cluster)) return probedAgents(view);
+  const services = wanted === undefined ? [] : exportedServices(view, wanted);
   if (services.length === 0) return undefined;
-  const at = { ...view, node: "", locality: { region: "", zone: "", subzone: "" }, podsByUid: new Map() };
-  const ranked = services.flatMap((service) => {
-    const own = view.replica
-      .endpointsOf(serviceKey(service))
-      .filter(({ workload }) => workload.cluster === view.cluster && !workload.remote && workload.tunnel === "native");
-    return rankedEndpoints(at, { ...service, trafficDistribution: "Any" }, wanted.port, own);
-  });
-  return { ranked, serviceKeys: services.map(serviceKey) };
+  return {
+    ranked: services.flatMap(({ endpoints }) => rankedOf(endpoints)),
+    serviceKeys: services.map(({ key }) => key),
+  };
 }
+
+/** Probes of peers end at the nodes' own Envoys. */
+function probedAgents(view: GatewayView): ExportedPort {
+  const ways = agentsOf(view.replica, view.cluster).flatMap(({ addresses: [host] }): readonly RankedEndpoint[] =>
+    host === undefined
+      ? []
+      : [{ way: { kind: "plaintext", socket: { host, port: port.probe } }, priority: 0, weight: 1 }],
+  );
+  return { ranked: ways, serviceKeys: [] };
+}
+
+/** Whether the change may concern what a probe's name leads to. */
+export const isProbeAffected = (view: GatewayView, name: string, { workloads }: ReplicaChange): boolean =>
+  parseSniClusterName(name)?.hostname === probeHostname(view.cluster) &&
+  [...workloads].some((uid) => uid.startsWith(`${view.cluster}//Pod/${systemNamespace}/`));
 
 export function sniCluster(view: GatewayView, name: string): EnvoyResource | undefined {
   if (!exportedPort(view, name)) return undefined;

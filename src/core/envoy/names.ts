@@ -38,7 +38,7 @@ const dialPrefix = "s|";
 export const socketText = ({ host, port }: Socket): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
-function parseSocket(text: string): Socket | undefined {
+export function parseSocket(text: string): Socket | undefined {
   const at = text.lastIndexOf(":");
   const digits = text.slice(at + 1);
   const host = text.slice(0, at).replace(/^\[(.*)\]$/, "$1");
@@ -59,8 +59,13 @@ const sniPrefix = "sni|";
 export const sniOf = (port: number, hostname: string): string => `outbound_.${port}_._.${hostname}`;
 export const sniClusterName = (sni: string): string => `${sniPrefix}${sni}`;
 
+export interface SniTarget {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** The service and port that a gateway's cluster name asks for; subsets are not ours and lead nowhere. */
-export function parseSniClusterName(name: string): { readonly hostname: string; readonly port: number } | undefined {
+export function parseSniClusterName(name: string): SniTarget | undefined {
   const match = /^sni\|outbound_\.(\d{1,5})_\._\.([a-z0-9.-]+)$/.exec(name);
   return match?.[1] !== undefined && match[2] !== undefined
     ? { port: Number(match[1]), hostname: match[2] }

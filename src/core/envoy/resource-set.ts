@@ -3,11 +3,12 @@ import { addressKey, type ReplicaChange } from "../mesh/replica.ts";
 import { destinationOf, dialCluster, dialEndpoints } from "./dial.ts";
 import { podWorkloadUid } from "./endpoints.ts";
 import { gateCluster, gateListener } from "./gate.ts";
-import { exportedPort, gatewayResources, sniCluster, sniEndpoints } from "./gateway.ts";
+import { exportedPort, gatewayResources, isProbeAffected, sniCluster, sniEndpoints } from "./gateway.ts";
 import { isGateName, parseDialClusterName } from "./names.ts";
 import { inboundListener, outboundListener } from "./pod-listeners.ts";
 import { decisionOf } from "./policy.ts";
 import { envoyType, type EnvoyResource, type TypeUrl } from "./resource.ts";
+import { parseProbeName, probeCluster, probeListeners } from "./probe.ts";
 import { secretOf } from "./secrets.ts";
 import { nodeClusters } from "./static-clusters.ts";
 import type { GatewayView, LocalPod, NodeView, SecretSource } from "./view.ts";
@@ -39,10 +40,14 @@ export function nodeResourceSet(
     always: () => {
       const view = viewOf();
       const pods = [...view.podsByUid.values()].sort((a, b) => (a.uid < b.uid ? -1 : 1));
-      return [...nodeClusters, ...pods.flatMap((pod) => podResources(view, pod, accessLogPath))];
+      return [
+        ...nodeClusters,
+        ...pods.flatMap((pod) => podResources(view, pod, accessLogPath)),
+        ...probeListeners(view, (identity) => secrets.certificateOf(identity) !== undefined),
+      ];
     },
     onDemand: (type, name) => {
-      if (type === envoyType.cluster) return dialCluster(viewOf(), name);
+      if (type === envoyType.cluster) return dialCluster(viewOf(), name) ?? probeCluster(viewOf(), name);
       if (type === envoyType.endpoints) return dialEndpoints(viewOf(), name);
       if (type === envoyType.secret) return secretOf(secrets, name);
       return undefined;
@@ -54,7 +59,7 @@ export function nodeResourceSet(
     },
     isAffected: (name, change) => {
       const dial = parseDialClusterName(name);
-      if (!dial) return false;
+      if (!dial) return change.workloads.has(parseProbeName(name)?.uid ?? "");
       const view = viewOf();
       const isAddressChanged = [view.network, ""].some((network) =>
         change.addresses.has(addressKey(network, dial.host)),
@@ -86,6 +91,7 @@ export function gatewayResourceSet(viewOf: () => GatewayView, { accessLogPath }:
     isAlwaysAffected: () => false,
     isClosedWhenRefused: () => false,
     isAffected: (name, change) => {
+      if (isProbeAffected(viewOf(), name, change)) return true;
       const keys = exportedPort(viewOf(), name)?.serviceKeys ?? [];
       // A name that leads nowhere may lead somewhere after any change of a service.
       return keys.length === 0 ? change.services.size > 0 : keys.some((key) => change.services.has(key));

@@ -23,6 +23,15 @@ export interface LocalPod {
   readonly probePorts?: readonly number[];
 }
 
+/** Where a node's probes start and end. */
+export interface ProbeEnds {
+  readonly nodeIp: string;
+  /** Unix socket on which Envoy takes the agent's probes. */
+  readonly doorPath: string;
+  /** SPIFFE id of the agent. */
+  readonly identity: string;
+}
+
 export interface NodeView {
   readonly node: string;
   readonly cluster: string;
@@ -31,6 +40,8 @@ export interface NodeView {
   readonly trustDomain: string;
   readonly podsByUid: ReadonlyMap<string, LocalPod>;
   readonly replica: MeshReplica;
+  /** Absent where nobody probes. */
+  readonly probe?: ProbeEnds;
 }
 
 /** The east-west gateway's Envoy: it has no pods and no certificates, it passes TLS through by SNI. */

@@ -19,6 +19,7 @@ import { wireNamespaces } from "./namespace-facts.ts";
 import { wirePeers } from "./peers.ts";
 import { wirePolicies } from "./policies.ts";
 import { type ObjectConditions, type Problem, problemsInConditions } from "./problem.ts";
+import { wireProbes } from "./probes.ts";
 import { wireRemoteWorkloads, workloadsOf } from "./remote-workloads.ts";
 import { wireSegments, type SegmentRow } from "./segments.ts";
 import { wireSelections } from "./selections.ts";
@@ -33,6 +34,8 @@ export interface Mesh {
   readonly sources: MeshSources;
   /** Key: uid. */
   readonly workloads: Collection<Workload>;
+  /** Key: uid. One row per peer, see `wireProbes`. */
+  readonly probes: Collection<Workload>;
   /** Key `<ns>/<hostname>`. */
   readonly services: Collection<MeshService>;
   /** Key `<ns>/<name>`. */
@@ -99,6 +102,7 @@ export function wireMesh(settings: MeshSettings): Mesh {
     graph,
     sources,
     workloads,
+    probes: wireProbes(graph, peers),
     services,
     policies: policies.rows,
     exports: exports.rows,

@@ -9,6 +9,7 @@ import type { Pod } from "../../../core/api/pod.ts";
 import type { Clock } from "../../../io/host/host.ts";
 import { KubeError } from "../../../io/kube/client.ts";
 import type { ExecRequest, NodeStreams, Session } from "../node-streams.ts";
+import { channelForwardProtocol, portsOf, serveChannelForward } from "./channel-forward.ts";
 import { servePortForward } from "./port-forward.ts";
 import { serveSpdyExec, spdyExecProtocols } from "./spdy-exec.ts";
 import { refuseUpgrade } from "./status.ts";
@@ -130,7 +131,14 @@ const overWebSocket = async (
 ): Promise<void> => {
   const wanted = offered(request, "sec-websocket-protocol");
   if (target.subresource === "portforward") {
-    if (!wanted.includes(tunnelProtocol)) throw badRequest(`port-forward over WebSocket needs ${tunnelProtocol}`);
+    if (wanted.includes(channelForwardProtocol)) {
+      const ports = portsOf(queryOf(request));
+      await serveChannelForward(await openWebSocket(request, socket, head, channelForwardProtocol), ports, target);
+      return;
+    }
+    if (!wanted.includes(tunnelProtocol)) {
+      throw badRequest(`port-forward over WebSocket needs ${tunnelProtocol} or ${channelForwardProtocol}`);
+    }
     const open = await openWebSocket(request, socket, head, tunnelProtocol);
     await servePortForward(createWebSocketStream(open), target);
     return;

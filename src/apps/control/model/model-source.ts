@@ -10,6 +10,8 @@ import type { ResourceSource, VersionedResource } from "../../../io/xds/resource
 export interface ModelRows {
   /** By uid. */
   readonly workloads: Collection<Workload>;
+  /** By uid, which no workload has. */
+  readonly probes: Collection<Workload>;
   /** By `<namespace>/<hostname>`. */
   readonly services: Collection<MeshService>;
   /** By `<namespace>/<name>`. */
@@ -33,20 +35,21 @@ export class ModelSource implements ResourceSource {
     if (type !== typeUrl.address) return;
     yield* this.rows.services.rows.keys();
     yield* this.rows.workloads.rows.keys();
+    yield* this.rows.probes.rows.keys();
   }
 
   isListed(type: string, name: string): boolean {
     if (type === typeUrl.authorization) return this.rows.policies.rows.has(name);
-    return type === typeUrl.address && (this.rows.services.rows.has(name) || this.rows.workloads.rows.has(name));
+    const { services, workloads, probes } = this.rows;
+    return type === typeUrl.address && [services, workloads, probes].some(({ rows }) => rows.has(name));
   }
 
   get(type: string, name: string): VersionedResource | undefined {
-    const { policies, services, workloads } = this.rows;
+    const { policies, services, workloads, probes } = this.rows;
     if (type === typeUrl.authorization) return this.resource(policies.rows.get(name), encodePolicy);
     if (type !== typeUrl.address) return undefined;
-    return (
-      this.resource(services.rows.get(name), encodeService) ?? this.resource(workloads.rows.get(name), encodeWorkload)
-    );
+    const workload = workloads.rows.get(name) ?? probes.rows.get(name);
+    return this.resource(services.rows.get(name), encodeService) ?? this.resource(workload, encodeWorkload);
   }
 
   private resource<Row extends object>(
@@ -81,10 +84,12 @@ export function followModel(
       changes.map(({ key }) => key),
     ),
   );
-  graph.watch(rows.workloads, (changes) =>
-    changed(
-      typeUrl.address,
-      changes.map(({ key }) => key),
-    ),
-  );
+  for (const collection of [rows.workloads, rows.probes]) {
+    graph.watch(collection, (changes) =>
+      changed(
+        typeUrl.address,
+        changes.map(({ key }) => key),
+      ),
+    );
+  }
 }
