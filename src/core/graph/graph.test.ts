@@ -50,10 +50,15 @@ function wire(): World {
     const sum = item.size % 2 === 0 ? read.get(sums, item.group) : undefined;
     yield [key, [...found, `${sum ?? ""}`]];
   });
+  const byFriend = graph.index(left, "byFriend", (item) => [item.friend]);
+  const names = graph.values("names", byFriend, byGroup);
+  const named = graph.derive<string, number>("named", names, function* (name, read, key) {
+    yield [key, read.lookup(byFriend, name).length * 10 + read.lookup(byGroup, name).length];
+  });
   const total = graph.derive<number, number>("total", limits, function* (limit, read, key) {
     yield [key, limit + read.all(sums).reduce((a, b) => a + b, 0)];
   });
-  return { graph, left, right, limits, outputs: [items, groups, sums, friends, total] };
+  return { graph, left, right, limits, outputs: [items, groups, sums, friends, names, named, total] };
 }
 
 const dump = (world: World): unknown => world.outputs.map((out) => [out.name, sortedRows(out)]);
@@ -218,6 +223,8 @@ test("explain names the input and every read, through each operator", () => {
   expect(world.graph.explain("items", "l1").input).toBe("lifted[l1]");
   expect(world.graph.explain("groups", "a").input).toBe("items[by a]");
   expect(world.graph.explain("left", "1").input).toBe("");
+  expect(world.graph.explain("names", "b").input).toBe("left.byFriend[b]");
+  expect(world.graph.explain("names", "a").input).toBe("items.byGroup[a]");
 });
 
 test("a collection cannot read a later one, and two inputs cannot give one key", () => {

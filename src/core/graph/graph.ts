@@ -7,9 +7,11 @@ import type { Change, Collection, Derivation, Explanation, Index, Source } from 
 import { DerivedTable } from "./derived-table.ts";
 import { GroupTable } from "./group-table.ts";
 import { IndexTable } from "./index-table.ts";
+import { Memory } from "./memory.ts";
 import { SourceTable } from "./source-table.ts";
-import { type Inspectable, Table } from "./table.ts";
+import { type Inspectable, type Place, Table } from "./table.ts";
 import { UnionTable } from "./union-table.ts";
+import { ValuesTable } from "./values-table.ts";
 
 /** One table's turn in a commit; answers how to tell its watchers, when there is something to tell. */
 type Turn = () => (() => void) | undefined;
@@ -17,27 +19,37 @@ type Turn = () => (() => void) | undefined;
 export class Graph {
   readonly #turns: Turn[] = [];
   readonly #tables = new Map<string, Inspectable>();
+  readonly #memory = new Memory();
   #isWalking = false;
 
   source<T>(name: string): Source<T> {
-    return this.#add(new SourceTable<T>(name, this.#tables.size));
+    return this.#add(new SourceTable<T>(this.#place(name)));
   }
 
   derive<In, Out>(name: string, input: Collection<In>, derivation: Derivation<In, Out>): Collection<Out> {
-    return this.#add(new DerivedTable(name, this.#tables.size, this.#own(input), derivation));
+    return this.#add(new DerivedTable(this.#place(name), this.#own(input), derivation));
   }
 
   /** The rows of all parts; their keys must not overlap. */
   union<T>(name: string, ...parts: readonly Collection<T>[]): Collection<T> {
     const tables = parts.map((part) => this.#own(part));
-    return this.#add(new UnionTable(name, this.#tables.size, tables));
+    return this.#add(new UnionTable(this.#place(name), tables));
   }
 
   group<T>(name: string, input: Collection<T>, by: (row: T) => readonly string[]): Collection<readonly T[]> {
-    return this.#add(new GroupTable(name, this.#tables.size, this.#own(input), by));
+    return this.#add(new GroupTable(this.#place(name), this.#own(input), by));
   }
 
-  index<T>(of: Collection<T>, name: string, by: (row: T) => readonly string[]): Index<T> {
+  /** One row for each value that any row has in any of these indexes: the value itself, under itself. */
+  values(name: string, ...indexes: readonly Index<never>[]): Collection<string> {
+    const tables = indexes.map((index) => {
+      assert(index instanceof IndexTable, () => `index ${index.name} was not made by a graph`);
+      return index;
+    });
+    return this.#add(new ValuesTable(this.#place(name), tables));
+  }
+
+  index<T>(of: Collection<T>, name: string, by: (row: T, key: string) => readonly string[]): Index<T> {
     const table = this.#own(of);
     const index = new IndexTable<T>(table, name, by);
     table.indexes.push(index);
@@ -75,14 +87,17 @@ export class Graph {
     assert(!this.#tables.has(table.name), () => `the graph already has a collection ${table.name}`);
     this.#tables.set(table.name, table);
     this.#turns.push(() => {
-      table.update();
-      const changes = table.settle();
+      const changes = table.turn();
       if (changes.length === 0 || table.watchers.length === 0) return undefined;
       return () => {
         for (const heard of table.watchers) heard(changes);
       };
     });
     return table;
+  }
+
+  #place(name: string): Place {
+    return { name, place: this.#tables.size, memory: this.#memory };
   }
 
   #own<T>(collection: Collection<T>): Table<T> {

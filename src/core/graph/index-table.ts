@@ -1,33 +1,30 @@
-/** An index: keys of one table's rows by computed value. Kept by its table when that settles. */
+/** An index: keys of one table's rows by computed value. Kept by its table in that one's turn. */
 import type { Change, Index } from "./collection.ts";
-import { compareKeys } from "./order.ts";
+import { Postings } from "./postings.ts";
 import { Readers } from "./readers.ts";
 import type { Table } from "./table.ts";
-
-interface Posting {
-  readonly keys: Set<string>;
-  sorted: readonly string[] | undefined;
-}
 
 export class IndexTable<T> implements Index<T> {
   readonly of: Table<T>;
   readonly name: string;
   readonly readers: Readers;
-  readonly #by: (row: T) => readonly string[];
-  /** Most values have one key, which stands for itself: a posting costs ten times as much. */
-  readonly #postings = new Map<string, string | Posting>();
+  /** Told of each value that comes or goes. */
+  readonly valueFollowers: ((value: string, isThere: boolean) => void)[] = [];
+  readonly #by: (row: T, key: string) => readonly string[];
+  readonly #postings = new Postings();
 
-  constructor(of: Table<T>, name: string, by: (row: T) => readonly string[]) {
+  constructor(of: Table<T>, name: string, by: (row: T, key: string) => readonly string[]) {
     this.of = of;
     this.name = name;
-    this.readers = new Readers(`${of.name}.${name}`);
+    this.readers = new Readers(of.memory, `${of.name}.${name}`);
     this.#by = by;
     for (const [key, after] of of.rows) this.apply({ key, before: undefined, after });
   }
 
   rowsOf(value: string): readonly T[] {
+    const keys = this.#postings.of(value);
     const rows: T[] = [];
-    for (const key of this.#keysOf(value)) {
+    for (const key of keys) {
       const row = this.of.rows.get(key);
       if (row !== undefined) rows.push(row);
     }
@@ -35,52 +32,33 @@ export class IndexTable<T> implements Index<T> {
     return rows.slice();
   }
 
-  apply(change: Change<T>): void {
+  apply({ key, before, after }: Change<T>): void {
     const touched = new Set<string>();
-    for (const value of change.before === undefined ? [] : this.#by(change.before)) {
-      this.#drop(value, change.key);
+    for (const value of before === undefined ? [] : this.#by(before, key)) {
+      if (this.#postings.remove(value, key)) this.#tell(value, false);
       touched.add(value);
     }
-    for (const value of change.after === undefined ? [] : this.#by(change.after)) {
-      this.#add(value, change.key);
+    for (const value of after === undefined ? [] : this.#by(after, key)) {
+      if (this.#postings.add(value, key)) this.#tell(value, true);
       touched.add(value);
     }
     for (const value of touched) this.readers.changed(value);
   }
 
+  has(value: string): boolean {
+    return this.#postings.has(value);
+  }
+
+  values(): Iterable<string> {
+    return this.#postings.values();
+  }
+
+  /** Number of values. */
   get size(): number {
     return this.#postings.size;
   }
 
-  #keysOf(value: string): readonly string[] {
-    const posting = this.#postings.get(value);
-    if (posting === undefined) return [];
-    if (typeof posting === "string") return [posting];
-    posting.sorted ??= [...posting.keys].sort(compareKeys);
-    return posting.sorted;
-  }
-
-  #add(value: string, key: string): void {
-    const posting = this.#postings.get(value);
-    if (posting === undefined) {
-      this.#postings.set(value, key);
-    } else if (typeof posting === "string") {
-      if (posting !== key) this.#postings.set(value, { keys: new Set([posting, key]), sorted: undefined });
-    } else if (!posting.keys.has(key)) {
-      posting.keys.add(key);
-      posting.sorted = undefined;
-    }
-  }
-
-  #drop(value: string, key: string): void {
-    const posting = this.#postings.get(value);
-    if (posting === undefined) return;
-    if (typeof posting === "string") {
-      if (posting === key) this.#postings.delete(value);
-      return;
-    }
-    if (!posting.keys.delete(key)) return;
-    posting.sorted = undefined;
-    if (posting.keys.size === 0) this.#postings.delete(value);
+  #tell(value: string, isThere: boolean): void {
+    for (const follow of this.valueFollowers) follow(value, isThere);
   }
 }

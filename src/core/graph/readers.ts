@@ -1,60 +1,42 @@
 /**
- * Who has looked at what. A bucket is one thing that can be looked at (a key, an index value, a whole collection) with
- * its dependents; buckets without dependents are dropped, so that nothing is left behind.
+ * Who has looked at one collection or index: the buckets of its keys or values. Buckets that nobody looks at any more
+ * are dropped, so that nothing is left behind.
  */
-
-export interface Dependent {
-  markDirty(): void;
-}
-
-export interface Bucket {
-  readonly owner: Readers;
-  readonly at: string;
-  /** Most buckets have one dependent; a set costs ten times as much. */
-  only: Dependent | undefined;
-  many: Set<Dependent> | undefined;
-}
+import type { Memory } from "./memory.ts";
 
 export class Readers {
   readonly name: string;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #memory: Memory;
+  readonly #buckets = new Map<string, number>();
 
-  constructor(name: string) {
+  constructor(memory: Memory, name: string) {
+    this.#memory = memory;
     this.name = name;
   }
 
-  subscribe(at: string, dependent: Dependent): Bucket {
-    const bucket = this.#buckets.get(at);
-    if (bucket === undefined) {
-      const made: Bucket = { owner: this, at, only: dependent, many: undefined };
-      this.#buckets.set(at, made);
-      return made;
-    }
-    if (bucket.many !== undefined) bucket.many.add(dependent);
-    else if (bucket.only !== undefined && bucket.only !== dependent) {
-      bucket.many = new Set([bucket.only, dependent]);
-      bucket.only = undefined;
-    }
-    return bucket;
+  /** For `Memory.reread`, which must follow, lest the bucket stays without readers. */
+  bucketAt(at: string): number {
+    const known = this.#buckets.get(at);
+    if (known !== undefined) return known;
+    const made = this.#memory.addBucket(this, at);
+    this.#buckets.set(at, made);
+    return made;
   }
 
-  release(bucket: Bucket, dependent: Dependent): void {
-    bucket.many?.delete(dependent);
-    if (bucket.only === dependent || bucket.many?.size === 0) this.#buckets.delete(bucket.at);
+  /** Called when a bucket has lost its last reader. */
+  forget(at: string): void {
+    this.#buckets.delete(at);
   }
 
   changed(at: string): void {
     const bucket = this.#buckets.get(at);
-    bucket?.only?.markDirty();
-    for (const dependent of bucket?.many ?? []) dependent.markDirty();
+    if (bucket !== undefined) this.#memory.changed(bucket);
   }
 
   /** Remembered looks, for tests and the debug page. */
   get size(): number {
     let size = 0;
-    for (const bucket of this.#buckets.values()) size += bucket.many?.size ?? 1;
+    for (const bucket of this.#buckets.values()) size += this.#memory.countOf(bucket);
     return size;
   }
 }
-
-export const describeBucket = (bucket: Bucket): string => `${bucket.owner.name}[${bucket.at}]`;

@@ -1,8 +1,8 @@
 /** A source: rows written from outside, staged until the commit. */
 import type { Explanation, Source } from "./collection.ts";
-import { Table } from "./table.ts";
+import { StoredTable } from "./stored-table.ts";
 
-export class SourceTable<T> extends Table<T> implements Source<T> {
+export class SourceTable<T> extends StoredTable<T> implements Source<T> {
   readonly #staged = new Map<string, T | undefined>();
 
   set(key: string, row: T): void {
@@ -13,12 +13,12 @@ export class SourceTable<T> extends Table<T> implements Source<T> {
     this.#staged.set(key, undefined);
   }
 
-  override update(): void {
+  protected override rewrite(): void {
     for (const [key, row] of this.#staged) {
       if (row === undefined) this.remove(key);
       else this.write(key, row);
     }
-    this.#staged.clear();
+    if (this.#staged.size > 0) this.#staged.clear();
   }
 
   override explain(key: string): Explanation {

@@ -1,10 +1,10 @@
 /**
  * What every collection is made of: rows, the changes of the running commit, and those who must hear of them. A table
- * owns its rows; only its own `update` writes them.
+ * owns its rows; only its own `update` moves them.
  */
 import type { Change, Collection, Explanation } from "./collection.ts";
-import { isEqual } from "./equal.ts";
 import type { IndexTable } from "./index-table.ts";
+import type { Memory } from "./memory.ts";
 import { compareKeys } from "./order.ts";
 import { Readers } from "./readers.ts";
 
@@ -19,47 +19,45 @@ export interface Inspectable {
   explain(key: string): Explanation;
 }
 
+/** Where a table stands. */
+export interface Place {
+  readonly name: string;
+  readonly place: number;
+  readonly memory: Memory;
+}
+
 /** The bucket of those who read a whole collection. */
 export const everything = "*";
 
 export abstract class Table<T> implements Collection<T>, Inspectable {
   readonly name: string;
   readonly place: number;
+  readonly memory: Memory;
   readonly keyReaders: Readers;
   readonly allReaders: Readers;
   readonly indexes: IndexTable<T>[] = [];
   readonly followers: ((change: Change<T>) => void)[] = [];
   readonly watchers: ((changes: readonly Change<T>[]) => void)[] = [];
-  readonly #rows = new Map<string, T>();
-  readonly #before = new Map<string, T | undefined>();
   #sorted: readonly T[] | undefined;
 
-  constructor(name: string, place: number) {
+  constructor({ name, place, memory }: Place) {
     this.name = name;
     this.place = place;
-    this.keyReaders = new Readers(name);
-    this.allReaders = new Readers(name);
+    this.memory = memory;
+    this.keyReaders = new Readers(memory, name);
+    this.allReaders = new Readers(memory, name);
   }
 
-  get rows(): ReadonlyMap<string, T> {
-    return this.#rows;
-  }
+  abstract readonly rows: ReadonlyMap<string, T>;
 
-  /** Brings the rows up to date with earlier tables. */
-  abstract update(): void;
+  /** Brings the rows up to date with earlier tables, and answers the net changes in any order. */
+  protected abstract update(): Change<T>[];
 
   abstract explain(key: string): Explanation;
 
-  /** Ends the table's turn in a commit: compares, tells dependents, answers the net changes in key order. */
-  settle(): readonly Change<T>[] {
-    if (this.#before.size === 0) return [];
-    const changes: Change<T>[] = [];
-    for (const [key, before] of this.#before) {
-      const after = this.#rows.get(key);
-      if (!isEqual(before, after)) changes.push({ key, before, after });
-      else if (before !== undefined) this.#rows.set(key, before);
-    }
-    this.#before.clear();
+  /** The table's turn in a commit: updates, tells dependents, answers the net changes in key order. */
+  turn(): readonly Change<T>[] {
+    const changes = this.update();
     if (changes.length === 0) return changes;
     this.#sorted = undefined;
     changes.sort((a, b) => compareKeys(a.key, b.key));
@@ -78,21 +76,7 @@ export abstract class Table<T> implements Collection<T>, Inspectable {
 
   /** All rows in key order. */
   sorted(): readonly T[] {
-    this.#sorted ??= [...this.#rows].sort(([a], [b]) => compareKeys(a, b)).map(([, row]) => row);
+    this.#sorted ??= [...this.rows].sort(([a], [b]) => compareKeys(a, b)).map(([, row]) => row);
     return this.#sorted;
-  }
-
-  protected write(key: string, row: T): void {
-    this.#remember(key);
-    this.#rows.set(key, row);
-  }
-
-  protected remove(key: string): void {
-    this.#remember(key);
-    this.#rows.delete(key);
-  }
-
-  #remember(key: string): void {
-    if (!this.#before.has(key)) this.#before.set(key, this.#rows.get(key));
   }
 }

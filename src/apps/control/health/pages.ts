@@ -35,6 +35,6 @@ export const serveDebug = (port: number, { graph, problems }: Mesh, trust: () =>
       const table = graph.collections.find((one) => one.name === name);
       if (table === undefined) return textPage(`There is no collection ${name}; see /debug/collections.\n`, 404);
       const key = query.get("key");
-      return jsonPage(key === null ? table.rows : table.explain(key));
+      return jsonPage(key === null ? new Map(table.rows) : table.explain(key));
     },
   });
