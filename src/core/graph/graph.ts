@@ -41,7 +41,7 @@ export class Graph {
   }
 
   /** One row for each value that any row has in any of these indexes: the value itself, under itself. */
-  values(name: string, ...indexes: readonly Index<never>[]): Collection<string> {
+  values(name: string, ...indexes: readonly Index<unknown>[]): Collection<string> {
     const tables = indexes.map((index) => {
       assert(index instanceof IndexTable, () => `index ${index.name} was not made by a graph`);
       return index;
