@@ -1,7 +1,7 @@
 /** Two control planes with a shared root of trust, linked to each other over real TLS, and an agent that follows one. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { AnyObject, Secret, Service } from "../../core/api/kube.ts";
-import type { Gateway } from "../../core/api/mesh-kinds.ts";
+import type { Gateway, Segment } from "../../core/api/mesh-kinds.ts";
 import { meshKinds } from "../../core/api/mesh-kinds.ts";
 import { condition, label } from "../../core/api/names.ts";
 import type { Pod } from "../../core/api/pod.ts";
@@ -264,3 +264,35 @@ test("a node agent gets certificates for pods of its node and for nobody else", 
   const own = await agent(one, "shop/other@n1").ca.request("spiffe://one.local/ns/shop/sa/other", signal);
   expect(own.rootPem.trim()).toBe(root.certPem.trim());
 });
+
+const segment = (name: string, domain: string): Segment => ({
+  apiVersion: "admin.solo.io/v1alpha1",
+  kind: "Segment",
+  metadata: { name, namespace: "istio-system" },
+  spec: { domain },
+});
+
+test("a Segment says which clusters are in it, how many services it names, and which peers lack it", async () => {
+  const [one, two] = [await startCluster("one"), await startCluster("two")];
+  await link(one, two);
+  for (const { client } of [one, two]) await client.create(meshKinds.segments, segment("dev", "dev.internal"));
+  await one.client.create(meshKinds.segments, segment("prod", "prod.internal"));
+  const statusOf = (name: string) =>
+    one.client.all(meshKinds.segments).find(({ metadata }) => metadata.name === name)?.status;
+  const shared = (name: string) =>
+    statusOf(name)?.conditions?.find(({ type }) => type === condition.segmentShared)?.reason;
+  await eventually(() => shared("dev") === "Shared" && shared("prod") === "MissingInPeer", "the comparison");
+  expect(statusOf("dev")).toMatchObject({ clusters: [], services: 0 });
+  const assigned = (labels: Record<string, string>) => ({
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: "istio-system", labels: { [label.network]: "x", ...labels } },
+  });
+  for (const { client } of [one, two]) await client.update(builtin.namespaces, assigned({ [label.segment]: "dev" }));
+  await two.client.update(builtin.services, service({ [label.serviceScope]: "segment" }));
+  await eventually(() => statusOf("dev")?.clusters?.length === 2 && statusOf("dev")?.services === 1, "the status");
+  expect(statusOf("dev")?.clusters).toEqual(["one", "two"]);
+  await two.client.update(builtin.namespaces, assigned({}));
+  await eventually(() => statusOf("dev")?.clusters?.length === 1 && statusOf("dev")?.services === 0, "one to leave");
+  expect(statusOf("prod")).toMatchObject({ clusters: [], services: 0 });
+}, 30_000);

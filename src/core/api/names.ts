@@ -55,6 +55,8 @@ export const condition = {
   peerConnected: "gloo.solo.io/PeerConnected",
   peeringSucceeded: "gloo.solo.io/PeeringSucceeded",
   peerDataPlaneProgrammed: "gloo.solo.io/PeerDataPlaneProgrammed",
+  /** Segment: whether every linked cluster has it too. */
+  segmentShared: "SharedWithPeers",
 } as const;
 
 /** The root namespace of the mesh. */

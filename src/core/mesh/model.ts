@@ -131,6 +131,12 @@ export interface Policy {
   readonly groups: readonly (readonly (readonly PolicyMatch[])[])[];
 }
 
+/** A segment as clusters tell each other of it. */
+export interface SegmentName {
+  readonly name: string;
+  readonly domain: string;
+}
+
 /** What one cluster tells its peers about one service. Key: `<cluster>/<namespace>/<name>`. */
 export interface Export {
   readonly cluster: string;

@@ -1,4 +1,5 @@
 /** How a link to one peer is doing, as peering sees it. A stale peer keeps its rows; only unlinking removes them. */
+import type { SegmentName } from "./model.ts";
 
 export interface PeerState {
   readonly cluster: string;
@@ -11,4 +12,8 @@ export interface PeerState {
   readonly cause?: string;
   /** Set while this peer has subscribed to our exports: its network, so that a flat one is told of pod addresses. */
   readonly subscriberNetwork?: string;
+  /** The segment that the peer says it is in. */
+  readonly segment?: string;
+  /** The Segments that the peer says it knows. */
+  readonly segments?: readonly SegmentName[];
 }

@@ -1,6 +1,7 @@
 /**
  * Segments (spec 1.6): which ones are valid here, which one this cluster is in, and the domain of each. A Segment that
- * becomes invalid, and a label that names an unknown one, leave the last good state and are reported.
+ * becomes invalid, and a label that names an unknown one, leave the last good state and are reported. So is a segment
+ * that some of the linked clusters do not know, or know by another domain.
  */
 import type { Segment } from "../api/mesh-kinds.ts";
 import { meshKinds } from "../api/mesh-kinds.ts";
@@ -8,6 +9,7 @@ import { defaultSegment, label, systemNamespace } from "../api/names.ts";
 import type { Collection, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type AliasPattern, isAliasPattern } from "./alias.ts";
+import { misplacedConditions, sharedCondition, wireForeignSegments, wirePeerSegments } from "./segment-views.ts";
 import { isDnsName } from "../api/dns-names.ts";
 import type { MeshSettings } from "./model.ts";
 import {
@@ -50,6 +52,13 @@ export function wireSegments(graph: Graph, settings: MeshSettings, sources: Mesh
   const judged = graph.derive<Segment, Judged>("segments.judged", sources.segments, function* (segment, _read, key) {
     if (segment.metadata.namespace === systemNamespace) yield [segment.metadata.name, judge(segment, key, settings)];
   });
+  const misplaced = graph.derive<Segment, ObjectConditions>(
+    "segments.misplaced",
+    sources.segments,
+    function* (row, _r, key) {
+      if (row.metadata.namespace !== systemNamespace) yield [`segments/${key}`, misplacedConditions(row, key)];
+    },
+  );
   // What a Segment said when it was last in order: a domain stays taken while its owner is being mended.
   const sound = graph.derive<Judged, Judged>("segments.sound", judged, function* (row, read, key) {
     if (row.fault === undefined) yield [key, row];
@@ -69,13 +78,16 @@ export function wireSegments(graph: Graph, settings: MeshSettings, sources: Mesh
     if (fault === undefined) yield [key, row.segment];
     else read.keep(fault.message);
   });
-  const conditions = graph.derive<Judged, ObjectConditions>("segments.conditions", judged, function* (row, read) {
+  const peerSegments = wirePeerSegments(graph, sources);
+  const found = graph.derive<Judged, ObjectConditions>("segments.judgements", judged, function* (row, read) {
     const fault = faultOf(row, read);
     const good = `Global services of segment ${row.segment.name} have names under ${row.segment.domain}.`;
-    const said = fault === undefined ? accepted(good) : refused(fault);
+    const said = fault === undefined ? [accepted(good)] : [refused(fault)];
+    if (fault === undefined) said.push(...sharedCondition(row.segment, read.all(peerSegments)));
     const { key, generation } = row;
-    yield [`segments/${key}`, { resource: meshKinds.segments, key, generation, conditions: [said] }];
+    yield [`segments/${key}`, { resource: meshKinds.segments, key, generation, conditions: said }];
   });
+  const conditions = graph.union("segments.conditions", found, misplaced);
   const assigned = graph.derive<{ metadata: { labels?: Record<string, string> } }, string>(
     "segments.assigned",
     sources.namespaces,
@@ -88,11 +100,13 @@ export function wireSegments(graph: Graph, settings: MeshSettings, sources: Mesh
     if (segment === undefined && name !== defaultSegment.name && read.keep(`Segment ${name} is unknown`)) return;
     yield [key, segment ?? implicitDefault];
   });
-  const problems = graph.derive<string, Problem>("segments.problems", assigned, function* (name, read) {
+  const unassigned = graph.derive<string, Problem>("segments.unassigned", assigned, function* (name, read) {
     if (name === defaultSegment.name || read.get(known, name) !== undefined) return;
     const problem = unknownSegment(name, read.get(current, "current")?.name ?? defaultSegment.name);
     yield [problemKey(problem), problem];
   });
+  const isHere = (read: Reader, name: string): boolean => read.get(judged, name) !== undefined;
+  const problems = graph.union("segments.problems", unassigned, wireForeignSegments(graph, peerSegments, isHere));
   return { known, current, conditions, problems };
 }
 

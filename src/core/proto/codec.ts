@@ -93,14 +93,17 @@ export function decodeLease(bytes: Uint8Array): Decoded<LeaseRow> {
 }
 
 export function encodePeerInfo(row: PeerInfoRow): Uint8Array {
-  return toBinary(PeerInfoSchema, create(PeerInfoSchema, { ...row }));
+  const { segments, ...rest } = row;
+  const list = segments && { segments: { segments: segments.map((one) => ({ ...one })) } };
+  return toBinary(PeerInfoSchema, create(PeerInfoSchema, { ...rest, ...list }));
 }
 
 export function decodePeerInfo(bytes: Uint8Array): Decoded<PeerInfoRow> {
   const message = parseMessage(PeerInfoSchema, bytes, "PeerInfo row");
   if (!message.ok) return message;
   const { cluster, network, segment, trustDomain, version } = message.value;
-  return decoded({ cluster, network, segment, trustDomain, version });
+  const list = message.value.segments?.segments.map(({ name, domain }) => ({ name, domain }));
+  return decoded({ cluster, network, segment, trustDomain, version, ...(list && { segments: list }) });
 }
 
 /** An extension inside a well-formed row may itself be malformed. */

@@ -2,7 +2,7 @@
  * What peers tell each other, between the model and `tombolo.peering.v1`: exports, the lease, and who the sender is.
  */
 import { create } from "@bufbuild/protobuf";
-import type { Export, ExportedEndpoint } from "../mesh/model.ts";
+import type { Export, ExportedEndpoint, SegmentName } from "../mesh/model.ts";
 import { ExportSchema } from "./gen/peering_pb.js";
 import type { Endpoint, Export as WireExport } from "./gen/peering_pb.js";
 import { distributionFromText, portFromExtension } from "./service-row.ts";
@@ -24,6 +24,8 @@ export interface PeerInfoRow {
   readonly segment: string;
   readonly trustDomain: string;
   readonly version: string;
+  /** Segments that it knows, apart from the default one; a peer of an older version does not say. */
+  readonly segments?: readonly SegmentName[];
 }
 
 export function exportToWire(row: Export): WireExport {

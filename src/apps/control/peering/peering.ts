@@ -2,6 +2,8 @@
  * Peering, wired: Peer rows become links, what links bring becomes rows of the mesh, and the mesh's exports are served to
  * peers. Owns which rows came from which link.
  */
+import { defaultSegment } from "../../../core/api/names.ts";
+import { sortedRows } from "../../../core/graph/order.ts";
 import type { Mesh } from "../../../core/mesh/mesh.ts";
 import type { Export, MeshSettings, Peer } from "../../../core/mesh/model.ts";
 import type { PeerInfoRow } from "../../../core/proto/export-row.ts";
@@ -99,6 +101,7 @@ export class Peering {
       this.exports.setSelf(this.self());
       this.links.redialAll();
     });
+    mesh.graph.watch(mesh.segments, () => this.exports.setSelf(this.self()));
     for (const [key, peer] of mesh.peers.rows) this.setPeer(key, peer);
     mesh.graph.watch(mesh.peers, (changes) => {
       for (const { key, after } of changes) {
@@ -142,8 +145,11 @@ export class Peering {
   private self(): PeerInfoRow {
     const { settings, mesh, version } = this.options;
     const { cluster, network, trustDomain } = settings;
-    const segment = mesh.currentSegment.rows.get("current")?.name ?? "default";
-    return { cluster, network, trustDomain, segment, version };
+    const segment = mesh.currentSegment.rows.get("current")?.name ?? defaultSegment.name;
+    const segments = sortedRows(mesh.segments).flatMap(([, { name, domain }]) =>
+      name === defaultSegment.name ? [] : [{ name, domain }],
+    );
+    return { cluster, network, trustDomain, segment, version, segments };
   }
 
   private setPeer(key: string, peer: Peer): void {
@@ -211,6 +217,8 @@ export class Peering {
         ...(state && { lastSeen: isoSeconds(state.sinceMs) }),
         ...(state && !isConnected && { cause: state.message }),
         ...(subscriber && { subscriberNetwork: subscriber.network }),
+        ...(state?.info && { segment: state.info.segment }),
+        ...(state?.info?.segments && { segments: state.info.segments }),
       });
     }
     this.options.schedule();

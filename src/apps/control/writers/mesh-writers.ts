@@ -1,6 +1,7 @@
 /** All writing of the control plane, put together: which writer hears of which change. Runs while this process leads. */
 import type { KubeObject, ResourceType } from "../../../core/api/kube.ts";
 import { meshKinds } from "../../../core/api/mesh-kinds.ts";
+import { condition, systemNamespace } from "../../../core/api/names.ts";
 import { sortedRows } from "../../../core/graph/order.ts";
 import type { Mesh } from "../../../core/mesh/mesh.ts";
 import { fullText, type MeshCondition } from "../../../core/mesh/problem.ts";
@@ -19,6 +20,7 @@ import { gatewayClassWriter } from "./gateway-classes.ts";
 import { generatedWriter } from "./generated.ts";
 import type { WantedCondition } from "./merge-conditions.ts";
 import type { Reconciler } from "./reconciler.ts";
+import { SegmentUsage } from "./segment-usage.ts";
 import { rootCertWriter } from "./root-cert.ts";
 import { statusWriter } from "./status.ts";
 import type { WantedStatusOf } from "./status.ts";
@@ -36,7 +38,7 @@ export interface WriterContext {
 }
 
 /** Types that the mesh model writes on objects other than Gateways. */
-const ownConditionTypes = ["Accepted"];
+const ownConditionTypes = ["Accepted", "ZtunnelAccepted", condition.segmentShared];
 
 export class MeshWriters {
   readonly all: readonly Reconciler[];
@@ -108,7 +110,7 @@ const asWritten = (said: MeshCondition): WantedCondition => ({ ...said, message:
 
 function statuses(context: WriterContext): readonly Reconciler[] {
   const { inputs, mesh } = context;
-  const { serviceEntries, authorizationPolicies, peerAuthentications, segments } = inputs;
+  const { serviceEntries, authorizationPolicies, peerAuthentications } = inputs;
   const entryStatus = status(context, meshKinds.serviceEntries, serviceEntries, (key) => ({
     addresses: mesh.serviceEntryAddresses.rows.get(key),
   }));
@@ -117,8 +119,21 @@ function statuses(context: WriterContext): readonly Reconciler[] {
     entryStatus,
     status(context, meshKinds.authorizationPolicies, authorizationPolicies),
     status(context, meshKinds.peerAuthentications, peerAuthentications),
-    status(context, meshKinds.segments, segments),
+    segmentStatus(context),
   ];
+}
+
+function segmentStatus(context: WriterContext): Reconciler {
+  const { inputs, mesh, settings } = context;
+  const usage = new SegmentUsage(mesh, settings.mesh.cluster);
+  const inUse = (key: string): Readonly<Record<string, unknown>> => {
+    const [namespace, name = ""] = key.split("/");
+    // One that does not count has no status of its own.
+    return namespace === systemNamespace ? { ...usage.of(name) } : { clusters: undefined, services: undefined };
+  };
+  const writer = status(context, meshKinds.segments, inputs.segments, inUse);
+  usage.changed = (name) => writer.touch(`${systemNamespace}/${name}`);
+  return writer;
 }
 
 function status<T extends KubeObject & { status?: object }>(

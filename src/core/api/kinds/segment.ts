@@ -33,6 +33,20 @@ export const segment: KindDefinition<Segment> = {
     },
     ["domain"],
   ),
-  status: record({ conditions, clusters: list(text()), services: { type: "integer", format: "int32" } }),
-  columns: [{ name: "Domain", type: "string", jsonPath: ".spec.domain" }, age],
+  status: record({
+    conditions,
+    clusters: list(text(), { description: "Clusters in the segment: this one and linked ones, as far as they say." }),
+    services: {
+      type: "integer",
+      format: "int32",
+      description: "Global services under the segment's domain that this cluster knows.",
+    },
+  }),
+  columns: [
+    { name: "Domain", type: "string", jsonPath: ".spec.domain" },
+    { name: "Clusters", type: "string", jsonPath: ".status.clusters" },
+    { name: "Services", type: "integer", jsonPath: ".status.services" },
+    { name: "Accepted", type: "string", jsonPath: '.status.conditions[?(@.type=="Accepted")].status' },
+    age,
+  ],
 };

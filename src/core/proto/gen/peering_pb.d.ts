@@ -306,6 +306,13 @@ export declare type PeerInfo = Message<"tombolo.peering.v1.PeerInfo"> & {
    * @generated from field: string version = 5;
    */
   version: string;
+
+  /**
+   * Absent from senders that do not tell.
+   *
+   * @generated from field: tombolo.peering.v1.SegmentList segments = 6;
+   */
+  segments?: SegmentList;
 };
 
 /**
@@ -313,4 +320,43 @@ export declare type PeerInfo = Message<"tombolo.peering.v1.PeerInfo"> & {
  * Use `create(PeerInfoSchema)` to create a new message.
  */
 export declare const PeerInfoSchema: GenMessage<PeerInfo>;
+
+/**
+ * The Segments that the sender knows, apart from the default one.
+ *
+ * @generated from message tombolo.peering.v1.SegmentList
+ */
+export declare type SegmentList = Message<"tombolo.peering.v1.SegmentList"> & {
+  /**
+   * @generated from field: repeated tombolo.peering.v1.SegmentName segments = 1;
+   */
+  segments: SegmentName[];
+};
+
+/**
+ * Describes the message tombolo.peering.v1.SegmentList.
+ * Use `create(SegmentListSchema)` to create a new message.
+ */
+export declare const SegmentListSchema: GenMessage<SegmentList>;
+
+/**
+ * @generated from message tombolo.peering.v1.SegmentName
+ */
+export declare type SegmentName = Message<"tombolo.peering.v1.SegmentName"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string domain = 2;
+   */
+  domain: string;
+};
+
+/**
+ * Describes the message tombolo.peering.v1.SegmentName.
+ * Use `create(SegmentNameSchema)` to create a new message.
+ */
+export declare const SegmentNameSchema: GenMessage<SegmentName>;
 
