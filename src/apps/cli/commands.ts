@@ -1,6 +1,7 @@
 /** Every command of the CLI, in the order in which help lists them. */
 import type { Command } from "./command.ts";
 import { check } from "./commands/check.ts";
+import { explain } from "./commands/explain.ts";
 import { expose } from "./commands/expose.ts";
 import { install, uninstall } from "./commands/install.ts";
 import { link, unlink } from "./commands/link.ts";
@@ -22,5 +23,6 @@ export const commands: readonly Command[] = [
   link,
   unlink,
   check,
+  explain,
   version,
 ];

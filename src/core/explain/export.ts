@@ -9,6 +9,8 @@ export interface ExportQuestion {
   readonly port: number;
   /** SPIFFE id of the client. */
   readonly identity: string;
+  /** The address that the pods see, when the client reaches them without a gateway. */
+  readonly ip?: string | undefined;
 }
 
 export interface ExportExplanation {
@@ -22,12 +24,12 @@ export interface ExportExplanation {
 
 export function explainExport(
   view: Pick<GatewayView, "cluster" | "network" | "replica">,
-  { hostname, port, identity }: ExportQuestion,
+  { hostname, port, identity, ip }: ExportQuestion,
 ): ExportExplanation {
   const nowhere = { host: "", port: 0 };
   const services = exportedServices({ ...view, controlPlane: nowhere }, { hostname, port });
-  // Pods see the gateway's address as their client's, and which gateway it is, is not known here.
-  const judge = { replica: view.replica, cluster: view.cluster, client: { identity, ip: undefined } };
+  // Behind a gateway pods see that as their client, and which of its addresses, is not known here.
+  const judge = { replica: view.replica, cluster: view.cluster, client: { identity, ip } };
   return {
     cluster: view.cluster,
     hostname,

@@ -45,8 +45,11 @@ function destinationsOf(
     return peer.candidates.filter(({ isUsed }) => isUsed).flatMap((pod) => destinationsOf(pod, identity, peers));
   }
   // A pod outside the mesh has no gate. One of another cluster on the same network is judged there.
-  const isForeign = verdict === undefined && way?.kind === "mtls";
-  if (isForeign) return [{ cluster, namespace, name, decision: "unknown", because: unasked(cluster), seenAs }];
+  if (verdict === undefined && way?.kind === "mtls") {
+    const there = peers.get(cluster)?.candidates.find((pod) => pod.name === name && pod.verdict !== undefined);
+    if (there !== undefined) return destinationsOf(there, identity, peers);
+    return [{ cluster, namespace, name, decision: "unknown", because: unasked(cluster), seenAs }];
+  }
   const decision = verdict?.decision === "depends" ? "unknown" : (verdict?.decision ?? "allowed");
   return [
     {
@@ -78,17 +81,22 @@ export function outcomeOf(call: CallExplanation, peers: ReadonlyMap<string, Expo
   return { kind: "destinations", destinations };
 }
 
-/** The gateways' names that have to be looked up in peers: cluster → host and port. */
-export function questionsForPeers(
-  call: CallExplanation,
-): ReadonlyMap<string, { readonly hostname: string; readonly port: number }> {
-  const found = new Map<string, { hostname: string; port: number }>();
+export interface PeerQuestion {
+  readonly hostname: string;
+  readonly port: number;
+  /** The client's own address, when pods of the peer see it. */
+  readonly ip: string | undefined;
+}
+
+/** What peers have to be asked before the outcome is known: by cluster. */
+export function questionsForPeers(call: CallExplanation): ReadonlyMap<string, PeerQuestion> {
+  const found = new Map<string, PeerQuestion>();
   for (const { cluster, ways } of call.candidates) {
-    const sni = ways.find(({ kind }) => kind === "gateway")?.sni;
-    const parts = /^outbound_\.(\d+)_\._\.(.+)$/.exec(sni ?? "");
-    if (parts?.[1] !== undefined && parts[2] !== undefined) {
-      found.set(cluster, { port: Number(parts[1]), hostname: parts[2] });
-    }
+    const [way] = ways;
+    const parts = /^outbound_\.(\d+)_\._\.(.+)$/.exec(way?.sni ?? "");
+    if (cluster === call.client.cluster || parts?.[1] === undefined || parts[2] === undefined) continue;
+    const ip = way?.kind === "gateway" ? undefined : call.client.ip;
+    found.set(cluster, { port: Number(parts[1]), hostname: parts[2], ip });
   }
   return found;
 }

@@ -30,6 +30,11 @@ export const modelPages = ({ cluster, network, replica, status }: ModelPagesOpti
     "/debug/export": (query) =>
       explainExport(
         { cluster, network, replica },
-        { hostname: parameter(query, "host"), port: portOf(query), identity: parameter(query, "client") },
+        {
+          hostname: parameter(query, "host"),
+          port: portOf(query),
+          identity: parameter(query, "client"),
+          ip: query.get("ip") ?? undefined,
+        },
       ),
   }) satisfies Record<string, DebugPage>;

@@ -5,6 +5,7 @@ import { builtin } from "../../../core/api/resources.ts";
 import type { CallExplanation } from "../../../core/explain/call.ts";
 import type { EnvoyState } from "../../../core/explain/envoy-state.ts";
 import type { ExportExplanation } from "../../../core/explain/export.ts";
+import type { PeerQuestion } from "../../../core/explain/outcome.ts";
 import { CommandError, type Connection } from "../command.ts";
 
 export interface ExplainAnswer {
@@ -86,8 +87,12 @@ const query = (path: string, parameters: Readonly<Record<string, string>>): stri
 export const explainPage = (at: Connection, agent: Pod, asked: { pod: string; host: string; port: number }) =>
   askAgent(at, agent, query("/debug/explain", { ...asked, port: String(asked.port) })) as Promise<ExplainAnswer>;
 
-export const exportPage = (at: Connection, agent: Pod, asked: { host: string; port: number; client: string }) =>
-  askAgent(at, agent, query("/debug/export", { ...asked, port: String(asked.port) })) as Promise<ExportExplanation>;
+export const exportPage = (at: Connection, agent: Pod, { hostname, port: number, ip }: PeerQuestion, client: string) =>
+  askAgent(
+    at,
+    agent,
+    query("/debug/export", { host: hostname, port: String(number), client, ...(ip === undefined ? {} : { ip }) }),
+  ) as Promise<ExportExplanation>;
 
 export const probePage = (at: Connection, agent: Pod): Promise<readonly ProbeAnswer[]> =>
   askAgent(at, agent, "/debug/probe") as Promise<readonly ProbeAnswer[]>;

@@ -1,0 +1,125 @@
+/** All that is known about one call, gathered from the agent of the caller's node, the control plane and the peers. */
+import { defaultSegment } from "../../../core/api/names.ts";
+import { builtin } from "../../../core/api/resources.ts";
+import type { CallExplanation } from "../../../core/explain/call.ts";
+import type { EnvoyState } from "../../../core/explain/envoy-state.ts";
+import type { ExportExplanation } from "../../../core/explain/export.ts";
+import { type Outcome, outcomeOf, questionsForPeers } from "../../../core/explain/outcome.ts";
+import { isReason } from "../../../io/kube/client.ts";
+import { CommandError, type Connection, type Shell } from "../command.ts";
+import { meshOf } from "../multicluster/cluster.ts";
+import { agentOn, anyAgent, askControlPlane, explainPage, exportPage } from "./agents.ts";
+
+export interface Explanation {
+  readonly call: CallExplanation;
+  /** Of the called service, when it is a global one. */
+  readonly scope: { readonly scope: string; readonly segment: string; readonly isTakenOver: boolean } | undefined;
+  readonly envoy: EnvoyState | undefined;
+  readonly peers: readonly ExportExplanation[];
+  /** Clusters whose side is not known, and why. */
+  readonly unasked: Readonly<Record<string, string>>;
+  readonly outcome: Outcome;
+}
+
+export interface Asked {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+async function nodeOf(
+  { client, context }: Connection,
+  { namespace, pod }: Asked,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    const { spec } = await client.get(builtin.pods, { namespace, name: pod }, { signal });
+    if (spec.nodeName !== undefined) return spec.nodeName;
+    throw new CommandError(`Pod ${namespace}/${pod} is not on a node yet.`);
+  } catch (error) {
+    if (!isReason(error, "NotFound")) throw error;
+    throw new CommandError(
+      `Context ${context}: there is no Pod ${namespace}/${pod}.`,
+      `See 'kubectl --context ${context} get pods -A'; name it as <namespace>/<pod>.`,
+    );
+  }
+}
+
+interface GlobalRow {
+  readonly hostname?: string;
+  readonly scope?: string;
+  readonly segment?: string;
+  readonly isTakenOver?: boolean;
+}
+
+/** From the control plane's own rows; an explanation without it is still one. */
+async function scopeOf(at: Connection, call: CallExplanation, signal: AbortSignal): Promise<Explanation["scope"]> {
+  const [namespace = ""] = (call.service?.key ?? "").split("/");
+  const hostname = call.service?.hostname ?? "";
+  const [name = ""] = hostname.split(".");
+  if (name === "" || namespace === "") return undefined;
+  const page = (path: string) => askControlPlane(at, `/debug/collections/${path}`, signal);
+  // Rows of this program's own control plane; every field that is used may be absent.
+  const segments = (await page("segments.known").catch(() => ({}))) as Record<string, { name?: string }>;
+  const names = [...Object.keys(segments), defaultSegment.name];
+  for (const segment of new Set(names)) {
+    const key = encodeURIComponent(`${segment}/${namespace}/${name}`);
+    const found = (await page(`globalServices?key=${key}`).catch(() => ({}))) as { row?: GlobalRow };
+    const { row } = found;
+    if (row === undefined || (row.hostname !== hostname && row.isTakenOver !== true)) continue;
+    return { scope: row.scope ?? "", segment: row.segment ?? segment, isTakenOver: row.isTakenOver === true };
+  }
+  return undefined;
+}
+
+/** `contexts`: where to look for peers; without any, in a context that has the peer's name. */
+async function peersByCluster(
+  shell: Shell,
+  contexts: readonly string[],
+  clusters: readonly string[],
+): Promise<ReadonlyMap<string, Connection | string>> {
+  const found = new Map<string, Connection | string>();
+  const names = contexts.length > 0 ? contexts : clusters;
+  await Promise.all(
+    names.map(async (context) => {
+      try {
+        const at = await shell.connect(context);
+        const { cluster } = await meshOf(at, shell.signal);
+        if (clusters.includes(cluster)) found.set(cluster, at);
+      } catch (error) {
+        if (contexts.length > 0) throw error;
+      }
+    }),
+  );
+  for (const cluster of clusters) {
+    if (!found.has(cluster)) found.set(cluster, `give its kubeconfig context with --contexts to look there`);
+  }
+  return found;
+}
+
+export async function explanationOf(
+  shell: Shell,
+  at: Connection,
+  asked: Asked,
+  contexts: readonly string[],
+): Promise<Explanation> {
+  const { signal } = shell;
+  const agent = await agentOn(at, await nodeOf(at, asked, signal), signal);
+  const { host, port } = asked;
+  const { call, envoy } = await explainPage(at, agent, { pod: `${asked.namespace}/${asked.pod}`, host, port });
+  const questions = questionsForPeers(call);
+  const [scope, connections] = await Promise.all([
+    scopeOf(at, call, signal),
+    peersByCluster(shell, contexts, [...questions.keys()]),
+  ]);
+  const peers: ExportExplanation[] = [];
+  const unasked: Record<string, string> = {};
+  for (const [cluster, question] of questions) {
+    const there = connections.get(cluster);
+    if (there === undefined || typeof there === "string") unasked[cluster] = there ?? "";
+    else peers.push(await exportPage(there, await anyAgent(there, signal), question, call.client.identity ?? ""));
+  }
+  const outcome = outcomeOf(call, new Map(peers.map((peer) => [peer.cluster, peer])));
+  return { call, scope, envoy, peers, unasked, outcome };
+}
