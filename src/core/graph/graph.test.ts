@@ -55,10 +55,11 @@ function wire(): World {
   const named = graph.derive<string, number>("named", names, function* (name, read, key) {
     yield [key, read.lookup(byFriend, name).length * 10 + read.lookup(byGroup, name).length];
   });
+  const sizes = graph.view("sizes", items, (one) => ({ size: one.size }));
   const total = graph.derive<number, number>("total", limits, function* (limit, read, key) {
     yield [key, limit + read.all(sums).reduce((a, b) => a + b, 0)];
   });
-  return { graph, left, right, limits, outputs: [items, groups, sums, friends, names, named, total] };
+  return { graph, left, right, limits, outputs: [items, groups, sums, friends, names, named, sizes, total] };
 }
 
 const dump = (world: World): unknown => world.outputs.map((out) => [out.name, sortedRows(out)]);
@@ -223,6 +224,7 @@ test("explain names the input and every read, through each operator", () => {
   expect(world.graph.explain("items", "l1").input).toBe("lifted[l1]");
   expect(world.graph.explain("groups", "a").input).toBe("items[by a]");
   expect(world.graph.explain("left", "1").input).toBe("");
+  expect(world.graph.explain("sizes", "l1")).toEqual({ row: { size: 4 }, input: "items[l1]", reads: [] });
   expect(world.graph.explain("names", "b").input).toBe("left.byFriend[b]");
   expect(world.graph.explain("names", "a").input).toBe("items.byGroup[a]");
 });

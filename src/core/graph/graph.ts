@@ -12,6 +12,7 @@ import { SourceTable } from "./source-table.ts";
 import { type Inspectable, type Place, Table } from "./table.ts";
 import { UnionTable } from "./union-table.ts";
 import { ValuesTable } from "./values-table.ts";
+import { ViewTable } from "./view-table.ts";
 
 /** One table's turn in a commit; answers how to tell its watchers, when there is something to tell. */
 type Turn = () => (() => void) | undefined;
@@ -38,6 +39,11 @@ export class Graph {
 
   group<T>(name: string, input: Collection<T>, by: (row: T) => readonly string[]): Collection<readonly T[]> {
     return this.#add(new GroupTable(this.#place(name), this.#own(input), by));
+  }
+
+  /** Every row in another form, under its own key. Nothing is kept: `make` is called whenever a row is looked at. */
+  view<In, Out>(name: string, input: Collection<In>, make: (row: In) => Out): Collection<Out> {
+    return this.#add(new ViewTable(this.#place(name), this.#own(input), make));
   }
 
   /** One row for each value that any row has in any of these indexes: the value itself, under itself. */

@@ -4,8 +4,10 @@
  * blocks of 254, and probing stays within the host's block, so that a change costs one block and not the whole range.
  */
 import type { ServiceEntry } from "../api/mesh-kinds.ts";
-import type { Collection, Reader } from "../graph/collection.ts";
+import type { Collection, Index, Reader } from "../graph/collection.ts";
+import { isEqual } from "../graph/equal.ts";
 import type { Graph } from "../graph/graph.ts";
+import { compareKeys } from "../graph/order.ts";
 import { claimant, type Hosts, owns } from "./hosts.ts";
 import type { MeshSettings } from "./model.ts";
 import { compareAge } from "./problem.ts";
@@ -13,22 +15,23 @@ import type { EntryAddress, EntryStatus, ServiceEntries, UserEntry } from "./ser
 
 type Family = 4 | 6;
 
-/** One address that is wanted. */
+/** The hosts of one ServiceEntry that want addresses, and those that are taken by it. */
+interface Wish {
+  readonly entry: string;
+  readonly created: string;
+  readonly hosts: readonly string[];
+  /** What stands in the status. */
+  readonly written: readonly EntryAddress[];
+  /** Written by a user in the spec: nobody else gets them. */
+  readonly fixed: readonly string[];
+}
+
+/** One address that is wanted and must be found. */
 interface Request {
   /** `<ServiceEntry key>|<host>|<family>`. */
   readonly key: string;
-  readonly entry: string;
   readonly host: string;
   readonly family: Family;
-  readonly created: string;
-  /** What stands in the status, when it is usable. */
-  readonly current: string | undefined;
-}
-
-interface Allocation {
-  readonly entry: string;
-  readonly host: string;
-  readonly value: string;
 }
 
 const blocks = 256;
@@ -45,43 +48,67 @@ export function wireAddresses(
     readonly hosts: Hosts;
   },
 ): Collection<readonly EntryAddress[]> {
-  const requests = wireRequests(graph, settings, from);
-  const fixed = graph.index(from.serviceEntries.users, "byFixedAddress", (entry) => entry.addresses);
-  const byCurrent = graph.index(requests, "byCurrent", (row) => (row.current === undefined ? [] : [row.current]));
-  const isTaken = (read: Reader, address: string): boolean =>
-    read.lookup(fixed, address).length > 0 || read.lookup(byCurrent, address).length > 0;
+  const wishes = wireWishes(graph, settings, from);
+  const byAddress = graph.index(wishes, "byAddress", (wish) => [...wish.fixed, ...currentOf(wish).values()]);
+  const isTaken = (read: Reader, address: string): boolean => read.lookup(byAddress, address).length > 0;
 
-  const kept = graph.derive<Request, Allocation>("addresses.kept", requests, function* (row, read, key) {
-    if (row.current === undefined || read.lookup(fixed, row.current).length > 0) return;
-    const oldest = [...read.lookup(byCurrent, row.current)].sort(compareAge)[0];
-    if (oldest?.key === key) yield [key, allocation(row, row.current)];
-  });
-  const pending = graph.derive<Request, Request>("addresses.pending", requests, function* (row, read, key) {
-    if (read.get(kept, key) === undefined) yield [key, row];
+  const pending = graph.derive<Wish, Request>("addresses.pending", wishes, function* (wish, read) {
+    const kept = keptAddresses(wish, byAddress, read);
+    for (const request of requestsOf(wish)) if (!kept.has(request.key)) yield [request.key, request];
   });
   const byBlock = graph.group("addresses.byBlock", pending, (row) => [`${row.family}/${placeOf(row.host).block}`]);
-  const placed = graph.derive<readonly Request[], Allocation>("addresses.placed", byBlock, function* (rows, read) {
+  const placed = graph.derive<readonly Request[], string>("addresses.placed", byBlock, function* (rows, read) {
     const used = new Set<string>();
     for (const row of rows) {
       const address = probeBlock(row, (one) => !used.has(one) && !isTaken(read, one));
       if (address === undefined) continue;
       used.add(address);
-      yield [row.key, allocation(row, address)];
+      yield [row.key, address];
     }
   });
   const overflow = wireOverflow(graph, { pending, placed, isTaken });
-  const all = graph.union("addresses.all", kept, placed, overflow);
-  const byEntry = graph.group("addresses.byEntry", all, (row) => [row.entry]);
-  return graph.derive<readonly Allocation[], readonly EntryAddress[]>(
-    "serviceEntryAddresses",
-    byEntry,
-    function* (rows, _r, key) {
-      yield [key, rows.map(({ host, value }) => ({ host, value }))];
-    },
-  );
+  return graph.derive<Wish, readonly EntryAddress[]>("serviceEntryAddresses", wishes, function* (wish, read) {
+    const kept = keptAddresses(wish, byAddress, read);
+    const found = requestsOf(wish).flatMap(({ key, host }) => {
+      const value = kept.get(key) ?? read.get(placed, key) ?? read.get(overflow, key);
+      return value === undefined ? [] : [{ host, value }];
+    });
+    // Most of the time what should stand there does: one list is enough.
+    if (found.length > 0) yield [wish.entry, isEqual(found, wish.written) ? wish.written : found];
+  });
 }
 
-function wireRequests(
+/** What stands in the status for each request, where it is usable. */
+function currentOf(wish: Wish): ReadonlyMap<string, string> {
+  const current = new Map<string, string>();
+  for (const { key, host, family } of requestsOf(wish)) {
+    const address = wish.written.find((one) => one.host === host && isInRange(one.value, family));
+    if (address !== undefined) current.set(key, address.value);
+  }
+  return current;
+}
+
+/** What stands in the status stays, unless a user has fixed it elsewhere or an older one has it too. */
+function keptAddresses(wish: Wish, byAddress: Index<Wish>, read: Reader): ReadonlyMap<string, string> {
+  const kept = new Map<string, string>();
+  const seen = new Set<string>();
+  for (const [key, address] of currentOf(wish)) {
+    const isFirst = !seen.has(address);
+    seen.add(address);
+    const rivals = read.lookup(byAddress, address);
+    const oldest = rivals.length > 1 ? [...rivals].sort((a, b) => compareAge(aged(a), aged(b)))[0] : wish;
+    const isFixed = rivals.some((rival) => rival.fixed.includes(address));
+    if (isFirst && !isFixed && oldest?.entry === wish.entry) kept.set(key, address);
+  }
+  return kept;
+}
+
+const aged = ({ created, entry }: Wish): { readonly created: string; readonly key: string } => ({
+  created,
+  key: entry,
+});
+
+function wireWishes(
   graph: Graph,
   settings: MeshSettings,
   from: {
@@ -89,49 +116,62 @@ function wireRequests(
     readonly serviceEntries: ServiceEntries;
     readonly hosts: Hosts;
   },
-): Collection<Request> {
+): Collection<Wish> {
   const { generated, serviceEntries, hosts } = from;
   const { statuses } = serviceEntries;
-  const ofGenerated = graph.derive<ServiceEntry, Request>(
-    "addresses.ofGenerated",
-    generated,
-    function* (entry, read, key) {
-      // Only the global host: a taken-over local name keeps the ClusterIP of its Service.
-      const host = entry.spec.hosts[0];
-      if (settings.ipAutoallocate && host !== undefined) yield* requestsFor(key, host, read.get(statuses, key));
-    },
-  );
-  const ofUsers = graph.derive<UserEntry, Request>(
-    "addresses.ofUsers",
-    serviceEntries.users,
-    function* (entry, read, key) {
-      if (!settings.ipAutoallocate || !entry.isAllocating || entry.hasSpecAddresses) return;
-      // In the place of a generated entry, a user's keeps the address of the global service.
-      if (read.get(generated, key) !== undefined) return;
-      for (const host of entry.hosts) {
-        if (host.startsWith("*") && entry.resolution !== "DYNAMIC_DNS") continue;
-        if (owns(hosts, read, host, claimant.entry(key))) yield* requestsFor(key, host, read.get(statuses, key));
-      }
-    },
-  );
-  return graph.union("addresses.requests", ofGenerated, ofUsers);
+  const ofGenerated = graph.derive<ServiceEntry, Wish>("addresses.ofGenerated", generated, function* (row, read, key) {
+    // Only the global host: a taken-over local name keeps the ClusterIP of its Service.
+    if (settings.ipAutoallocate) yield [key, wish(key, row.spec.hosts.slice(0, 1), read.get(statuses, key))];
+  });
+  const ofUsers = graph.derive<UserEntry, Wish>("addresses.ofUsers", serviceEntries.users, function* (row, read, key) {
+    const isWishing =
+      settings.ipAutoallocate &&
+      row.isAllocating &&
+      !row.hasSpecAddresses &&
+      // A user's entry in the place of a generated one is about to be overwritten.
+      read.get(generated, key) === undefined;
+    const wishing = isWishing
+      ? row.hosts.filter((host) => !host.startsWith("*") || row.resolution === "DYNAMIC_DNS")
+      : [];
+    const owned = wishing.filter((host) => owns(hosts, read, host, claimant.entry(key)));
+    if (owned.length === 0 && row.addresses.length === 0) return;
+    // Fixed addresses count even where a generated entry has the key.
+    const status = owned.length === 0 ? undefined : read.get(statuses, key);
+    yield [`user/${key}`, wish(key, owned, status, row.addresses)];
+  });
+  return graph.union("addresses.wishes", ofGenerated, ofUsers);
 }
+
+const nothing: readonly never[] = [];
+
+const wish = (
+  entry: string,
+  hosts: readonly string[],
+  status: EntryStatus | undefined,
+  fixed: readonly string[] = nothing,
+): Wish => ({
+  entry,
+  created: status?.created ?? "",
+  hosts: hosts.length > 1 ? [...hosts].sort(compareKeys) : hosts,
+  written: status?.addresses ?? nothing,
+  fixed,
+});
 
 /** For those whose block is full: the whole range in order. */
 function wireOverflow(
   graph: Graph,
   from: {
     readonly pending: Collection<Request>;
-    readonly placed: Collection<Allocation>;
+    readonly placed: Collection<string>;
     readonly isTaken: (read: Reader, address: string) => boolean;
   },
-): Collection<Allocation> {
+): Collection<string> {
   const homeless = graph.derive<Request, Request>("addresses.homeless", from.pending, function* (row, read, key) {
     if (read.get(from.placed, key) === undefined) yield [key, row];
   });
-  const byPlaced = graph.index(from.placed, "byAddress", (row) => [row.value]);
+  const byPlaced = graph.index(from.placed, "byAddress", (address) => [address]);
   const together = graph.group("addresses.homelessTogether", homeless, (row) => [`${row.family}`]);
-  return graph.derive<readonly Request[], Allocation>("addresses.overflow", together, function* (rows, read) {
+  return graph.derive<readonly Request[], string>("addresses.overflow", together, function* (rows, read) {
     const used = new Set<string>();
     const isFree = (one: string): boolean =>
       !used.has(one) && !from.isTaken(read, one) && read.lookup(byPlaced, one).length === 0;
@@ -139,24 +179,15 @@ function wireOverflow(
       const address = probeAll(row, isFree);
       if (address === undefined) return;
       used.add(address);
-      yield [row.key, allocation(row, address)];
+      yield [row.key, address];
     }
   });
 }
 
-const allocation = ({ entry, host }: Request, value: string): Allocation => ({ entry, host, value });
-
-function* requestsFor(
-  entry: string,
-  host: string,
-  status: EntryStatus | undefined,
-): Iterable<readonly [string, Request]> {
-  for (const family of [4, 6] as const) {
-    const key = `${entry}|${host}|${family}`;
-    const mine = (status?.addresses ?? []).filter((address) => address.host === host);
-    const current = mine.find((address) => isInRange(address.value, family))?.value;
-    yield [key, { key, entry, host, family, created: status?.created ?? "", current }];
-  }
+function requestsOf({ entry, hosts }: Wish): readonly Request[] {
+  return hosts.flatMap((host) =>
+    ([4, 6] as const).map((family) => ({ key: `${entry}|${host}|${family}`, host, family })),
+  );
 }
 
 function isInRange(address: string, family: Family): boolean {

@@ -8,8 +8,8 @@ import type { Collection } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import { entryName, flatEntryName, remoteEntryName } from "./generated-names.ts";
 import { type GlobalService, type GlobalServices, parentLabels } from "./global-services.ts";
-import type { Locality, ServicePort } from "./model.ts";
-import type { RemoteWorkload } from "./remote-workloads.ts";
+import type { Locality, ServicePort, Workload } from "./model.ts";
+import { remoteUidParts } from "./remote-workloads.ts";
 import { managedByTombolo } from "./service-entries.ts";
 
 export interface Generated {
@@ -19,37 +19,54 @@ export interface Generated {
   readonly workloadEntries: Collection<WorkloadEntry>;
 }
 
+/** What an object is made of. The objects themselves are many and large, and needed only where they are written. */
+interface EntryParts {
+  readonly service: GlobalService;
+  readonly aliases: readonly string[];
+}
+
+interface WorkloadParts {
+  readonly service: GlobalService;
+  readonly workload: Workload;
+}
+
 export function wireGenerated(
   graph: Graph,
-  from: { readonly globalServices: GlobalServices; readonly remoteWorkloads: Collection<RemoteWorkload> },
+  from: { readonly globalServices: GlobalServices; readonly remoteWorkloads: Collection<Workload> },
 ): Generated {
   const { globalServices, remoteWorkloads } = from;
-  const serviceEntries = graph.derive<GlobalService, ServiceEntry>(
-    "generatedServiceEntries",
+  const entries = graph.derive<GlobalService, EntryParts>(
+    "generated.serviceEntries",
     globalServices.rows,
     function* (service, read, id) {
-      const aliases = service.aliases.filter((alias) => read.get(globalServices.aliasOwners, alias) === id);
-      const entry = serviceEntry(service, aliases);
-      yield [`${systemNamespace}/${entry.metadata.name}`, entry];
+      const isMine = (alias: string): boolean => read.get(globalServices.aliasOwners, alias) === id;
+      const aliases = service.aliases.every(isMine) ? service.aliases : service.aliases.filter(isMine);
+      yield [`${systemNamespace}/${entryName(service)}`, { service, aliases }];
     },
   );
-  const workloadEntries = graph.derive<RemoteWorkload, WorkloadEntry>(
-    "generatedWorkloadEntries",
+  const workloads = graph.derive<Workload, WorkloadParts>(
+    "generated.workloadEntries",
     remoteWorkloads,
-    function* (row, read) {
-      const service = read.get(globalServices.rows, row.id);
+    function* (workload, read, uid) {
+      const { id, endpoint } = remoteUidParts(uid);
+      const service = read.get(globalServices.rows, id);
       if (service === undefined) return;
-      const entry = workloadEntry(row, service);
-      yield [`${systemNamespace}/${entry.metadata.name}`, entry];
+      const { cluster } = workload;
+      const name =
+        endpoint === undefined ? remoteEntryName(cluster, service) : flatEntryName(cluster, service, endpoint);
+      yield [`${systemNamespace}/${name}`, { service, workload }];
     },
   );
-  return { serviceEntries, workloadEntries };
+  return {
+    serviceEntries: graph.view("generatedServiceEntries", entries, serviceEntry),
+    workloadEntries: graph.view("generatedWorkloadEntries", workloads, workloadEntry),
+  };
 }
 
 const portName = (service: GlobalService, port: ServicePort): string =>
   service.local === undefined || port.name === "" ? `port-${port.port}` : port.name;
 
-function serviceEntry(service: GlobalService, aliases: readonly string[]): ServiceEntry {
+function serviceEntry({ service, aliases }: EntryParts): ServiceEntry {
   const { local, isTakenOver, subjectAltNames } = service;
   const targets = new Map((local?.ports ?? []).map(({ port, target }) => [port, target]));
   const parents = parentLabels(service);
@@ -90,14 +107,15 @@ function serviceEntry(service: GlobalService, aliases: readonly string[]): Servi
 const localityText = ({ region, zone, subzone }: Locality): string =>
   [region, zone, subzone].join("/").replace(/\/+$/, "");
 
-function workloadEntry({ workload, endpoint }: RemoteWorkload, service: GlobalService): WorkloadEntry {
+function workloadEntry({ workload, service }: WorkloadParts): WorkloadEntry {
+  const { endpoint } = remoteUidParts(workload.uid);
   const { cluster, network, capacity, serviceAccount } = workload;
   const parents = parentLabels(service);
   const locality = localityText(workload.locality);
-  const name =
-    endpoint === undefined ? remoteEntryName(cluster, service) : flatEntryName(cluster, service, endpoint.name);
+  const name = endpoint === undefined ? remoteEntryName(cluster, service) : flatEntryName(cluster, service, endpoint);
   const [address] = workload.addresses;
-  const ports = (endpoint?.ports ?? []).flatMap(({ servicePort, targetPort }) => {
+  const [mapped = []] = endpoint === undefined ? [] : Object.values(workload.services);
+  const ports = mapped.flatMap(({ servicePort, targetPort }) => {
     const port = service.ports.find((one) => one.port === servicePort);
     return port === undefined ? [] : [[portName(service, port), targetPort] as const];
   });

@@ -3,7 +3,7 @@
  * merged from this cluster's own publication and those of its peers.
  */
 import { label } from "../api/names.ts";
-import type { Collection, Reader } from "../graph/collection.ts";
+import type { Collection, Index, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import { compareKeys } from "../graph/order.ts";
 import { claimant, type Hosts, owns } from "./hosts.ts";
@@ -47,10 +47,10 @@ export interface GlobalServices {
   readonly problems: Collection<Problem>;
 }
 
-interface Part {
-  readonly id: string;
+/** What a global service is made of: this cluster's own part, and those of peers by cluster name. */
+interface Parts {
   readonly local: LocalService | undefined;
-  readonly visible: VisibleExport | undefined;
+  readonly remotes: readonly VisibleExport[];
 }
 
 export function wireGlobalServices(
@@ -64,22 +64,14 @@ export function wireGlobalServices(
   },
 ): GlobalServices {
   const { segments, localServices, visibleExports, hosts } = from;
-  const own = graph.derive<LocalService, Part>("globalServices.own", localServices.rows, function* (local, _read, key) {
-    if (local.published === undefined) return;
-    const id = globalId(local.published.segment, local.namespace, local.name);
-    yield [`local/${key}`, { id, local, visible: undefined }];
-  });
-  const theirs = graph.derive<VisibleExport, Part>(
-    "globalServices.theirs",
-    visibleExports,
-    function* (visible, _r, key) {
-      yield [`peer/${key}`, { id: visible.id, local: undefined, visible }];
-    },
+  const localById = graph.index(localServices.rows, "byGlobalId", ({ published, namespace, name }) =>
+    published === undefined ? [] : [globalId(published.segment, namespace, name)],
   );
-  const parts = graph.union("globalServices.parts", own, theirs);
-  const byId = graph.group("globalServices.byId", parts, (part) => [part.id]);
-  const rows = graph.derive<readonly Part[], GlobalService>("globalServices", byId, function* (members, read, id) {
-    const service = merge(id, members, settings, {
+  const visibleById = graph.index(visibleExports, "byGlobalId", (row) => [row.id]);
+  const ids = graph.values("globalServices.ids", localById, visibleById);
+  const rows = graph.derive<string, GlobalService>("globalServices", ids, function* (id, read) {
+    const parts = { local: read.lookup(localById, id)[0], remotes: read.lookup(visibleById, id) };
+    const service = merge(id, parts, settings, {
       isOwnSegment: id.startsWith(`${currentSegment(segments, read).name}/`),
       hasLocalService: (key) => read.get(localServices.rows, key) !== undefined,
     });
@@ -98,11 +90,11 @@ export function wireGlobalServices(
     byAlias,
     function* (rivals, read, alias) {
       const first = rivals[0];
-      if (first !== undefined && read.get(hosts.owners, alias) === undefined) yield [alias, first.id];
+      if (first !== undefined && hosts.ownerOf(read, alias) === undefined) yield [alias, first.id];
     },
   );
   const problems = graph.derive<GlobalService, Problem>("globalServices.problems", rows, function* (service, read) {
-    for (const problem of problemsOf(service, read, { aliasOwners, byId })) yield [problemKey(problem), problem];
+    for (const problem of problemsOf(service, read, { aliasOwners, visibleById })) yield [problemKey(problem), problem];
   });
   return { rows, aliasOwners, problems };
 }
@@ -117,15 +109,12 @@ interface Surroundings {
   readonly hasLocalService: (key: string) => boolean;
 }
 
-/** Members are in key order: the local part first, then peers by cluster name. */
 function merge(
   id: string,
-  members: readonly Part[],
+  { local, remotes }: Parts,
   settings: MeshSettings,
   around: Surroundings,
 ): GlobalService | undefined {
-  const local = members.find((part) => part.local !== undefined)?.local;
-  const remotes = members.flatMap((part) => part.visible ?? []);
   const published = local?.published;
   const first = published ?? remotes[0]?.exported;
   const hostname = published?.hostname ?? remotes[0]?.hostname;
@@ -171,7 +160,7 @@ const localNamesOf = (name: string, namespace: string, settings: MeshSettings): 
 function problemsOf(
   service: GlobalService,
   read: Reader,
-  from: { readonly aliasOwners: Collection<string>; readonly byId: Collection<readonly Part[]> },
+  from: { readonly aliasOwners: Collection<string>; readonly visibleById: Index<VisibleExport> },
 ): readonly Problem[] {
   if (service.local === undefined) return [];
   const { namespace, name } = service;
@@ -190,10 +179,11 @@ function problemsOf(
       "Narrow the selector of the alias in the Segment, or change its pattern.",
     );
   }
-  const other = (read.get(from.byId, service.id) ?? []).find((part) => conflictingPort(service, part) !== undefined);
+  const remotes = read.lookup(from.visibleById, service.id);
+  const other = remotes.find((remote) => conflictingPort(service, remote) !== undefined);
   const port = other === undefined ? undefined : conflictingPort(service, other);
   if (port !== undefined) {
-    const cluster = other?.visible?.exported.cluster ?? "";
+    const cluster = other?.exported.cluster ?? "";
     add(
       "PortConflict",
       `port ${port.port} is ${port.protocol} in cluster ${cluster} but not here, and this cluster's definition counts here`,
@@ -203,8 +193,8 @@ function problemsOf(
   return found;
 }
 
-const conflictingPort = (service: GlobalService, part: Part): ServicePort | undefined =>
-  part.visible?.exported.ports.find((theirs) =>
+const conflictingPort = (service: GlobalService, remote: VisibleExport): ServicePort | undefined =>
+  remote.exported.ports.find((theirs) =>
     service.ports.some((port) => port.port === theirs.port && port.protocol !== theirs.protocol),
   );
 

@@ -5,24 +5,16 @@
 import { meshKinds } from "../api/mesh-kinds.ts";
 import type { Collection, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
+import { compareKeys } from "../graph/order.ts";
 import type { LocalService, LocalServices } from "./local-services.ts";
 import { globalId } from "./local-services.ts";
 import { accepted, compareAge, type ObjectConditions, refused } from "./problem.ts";
 import type { ServiceEntries, UserEntry } from "./service-entries.ts";
 import type { VisibleExport } from "./visible-exports.ts";
 
-interface Claim {
-  readonly host: string;
-  /** 0 Kubernetes Service, 1 and 2 global service, 3 ServiceEntry. */
-  readonly rank: number;
-  readonly created: string;
-  /** Claimant, see below. */
-  readonly key: string;
-}
-
 export interface Hosts {
-  /** Hostname → claimant. */
-  readonly owners: Collection<string>;
+  /** The claimant (see below) that a hostname belongs to; nothing when nobody claims it. */
+  readonly ownerOf: (read: Reader, host: string) => string | undefined;
   readonly conditions: Collection<ObjectConditions>;
 }
 
@@ -32,8 +24,8 @@ export const claimant = {
   entry: (key: string): string => `ServiceEntry ${key}`,
 } as const;
 
-export const owns = (hosts: Hosts, read: Reader, host: string, who: string): boolean =>
-  read.get(hosts.owners, host) === who;
+export const owns = (hosts: Pick<Hosts, "ownerOf">, read: Reader, host: string, who: string): boolean =>
+  hosts.ownerOf(read, host) === who;
 
 export function wireHosts(
   graph: Graph,
@@ -43,42 +35,33 @@ export function wireHosts(
     readonly serviceEntries: ServiceEntries;
   },
 ): Hosts {
-  const ofServices = graph.derive<LocalService, Claim>(
-    "hosts.ofServices",
-    from.localServices.rows,
-    function* (row, _r, key) {
-      const { hostname, published, namespace, name } = row;
-      yield [`service/${key}`, { host: hostname, rank: 0, created: "", key: claimant.service(namespace, name) }];
-      if (published === undefined) return;
-      const id = globalId(published.segment, namespace, name);
-      yield [`published/${key}`, { host: published.hostname, rank: 1, created: "", key: claimant.global(id) }];
-    },
+  const { localServices, visibleExports, serviceEntries } = from;
+  const services = graph.index(localServices.rows, "byHost", ({ hostname, published }) =>
+    published === undefined ? [hostname] : [hostname, published.hostname],
   );
-  const ofPeers = graph.derive<VisibleExport, Claim>("hosts.ofPeers", from.visibleExports, function* (row, _read, key) {
-    const rank = row.isOwnSegment ? 1 : 2;
-    yield [`peer/${key}`, { host: row.hostname, rank, created: "", key: claimant.global(row.id) }];
-  });
-  const ofEntries = graph.derive<UserEntry, Claim>(
-    "hosts.ofEntries",
-    from.serviceEntries.users,
-    function* (row, _r, key) {
-      for (const host of row.hosts) {
-        yield [`entry/${key}/${host}`, { host, rank: 3, created: row.created, key: claimant.entry(key) }];
-      }
-    },
-  );
-  const claims = graph.union("hosts.claims", ofServices, ofPeers, ofEntries);
-  const byHost = graph.group("hosts.byHost", claims, (claim) => [claim.host]);
-  const owners = graph.derive<readonly Claim[], string>("hosts.owners", byHost, function* (rivals, _read, host) {
-    const owner = rivals.reduce((best, next) => (compareClaims(next, best) < 0 ? next : best));
-    yield [host, owner.key];
-  });
+  const exported = graph.index(visibleExports, "byHost", (row) => [row.hostname]);
+  const entries = graph.index(serviceEntries.users, "byHost", (row) => row.hosts);
+  // One after the other, since what decides early depends on nothing that comes later.
+  const ownerOf = (read: Reader, host: string): string | undefined => {
+    const own = read.lookup(services, host);
+    const service = own.find((row) => row.hostname === host);
+    if (service !== undefined) return claimant.service(service.namespace, service.name);
+    const theirs = read.lookup(exported, host);
+    const nearest = first([
+      ...own.flatMap(publishedId),
+      ...theirs.filter((row) => row.isOwnSegment).map(({ id }) => id),
+    ]);
+    const id = nearest ?? first(theirs.map((row) => row.id));
+    if (id !== undefined) return claimant.global(id);
+    const oldest = [...read.lookup(entries, host)].sort(compareAge)[0];
+    return oldest === undefined ? undefined : claimant.entry(oldest.key);
+  };
   const conditions = graph.derive<UserEntry, ObjectConditions>(
     "hosts.conditions",
     from.serviceEntries.users,
     function* (entry, read, key) {
-      const lost = entry.hosts.find((host) => read.get(owners, host) !== claimant.entry(key));
-      const owner = lost === undefined ? undefined : read.get(owners, lost);
+      const lost = entry.hosts.find((host) => !owns({ ownerOf }, read, host, claimant.entry(key)));
+      const owner = lost === undefined ? undefined : ownerOf(read, lost);
       const message = `ServiceEntry ${key}: host ${lost} already belongs to ${owner}.`;
       const remedy = "Choose another host, or delete one of the two.";
       const said =
@@ -89,7 +72,10 @@ export function wireHosts(
       yield [`serviceentries/${key}`, { resource: meshKinds.serviceEntries, key, generation, conditions: [said] }];
     },
   );
-  return { owners, conditions };
+  return { ownerOf, conditions };
 }
 
-const compareClaims = (a: Claim, b: Claim): number => (a.rank === b.rank ? compareAge(a, b) : a.rank - b.rank);
+const publishedId = ({ published, namespace, name }: LocalService): readonly string[] =>
+  published === undefined ? [] : [globalId(published.segment, namespace, name)];
+
+const first = (ids: readonly string[]): string | undefined => [...ids].sort(compareKeys)[0];

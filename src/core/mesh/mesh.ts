@@ -3,7 +3,7 @@
  * the order in which a commit brings it up to date.
  */
 import type { ServiceEntry, WorkloadEntry } from "../api/mesh-kinds.ts";
-import type { Collection, Index } from "../graph/collection.ts";
+import type { Collection } from "../graph/collection.ts";
 import { Graph } from "../graph/graph.ts";
 import { wireAddresses } from "./addresses.ts";
 import { wireExports } from "./exports.ts";
@@ -20,7 +20,7 @@ import { wirePeers } from "./peers.ts";
 import { wirePolicies } from "./policies.ts";
 import { type ObjectConditions, type Problem, problemsInConditions } from "./problem.ts";
 import { wireProbes } from "./probes.ts";
-import { wireRemoteWorkloads, workloadsOf } from "./remote-workloads.ts";
+import { wireRemoteWorkloads } from "./remote-workloads.ts";
 import { wireSegments, type SegmentRow } from "./segments.ts";
 import { wireSelections } from "./selections.ts";
 import { type EntryAddress, wireServiceEntries } from "./service-entries.ts";
@@ -58,8 +58,6 @@ export interface Mesh {
   readonly conditions: Collection<ObjectConditions>;
   /** All that is wrong, whatever shows it on the object. Key `<kind>/<ns>/<name>/<reason>`. */
   readonly problems: Collection<Problem>;
-  /** By service key. */
-  readonly workloadsByService: Index<Workload>;
 }
 
 export function wireMesh(settings: MeshSettings): Mesh {
@@ -81,7 +79,7 @@ export function wireMesh(settings: MeshSettings): Mesh {
   const exports = wireExports(graph, settings, { localServices, localWorkloads, peers });
   const globalServices = wireGlobalServices(graph, settings, { segments, localServices, visibleExports, hosts });
   const remoteWorkloads = wireRemoteWorkloads(graph, settings, { visibleExports, globalServices, peers });
-  const workloads = graph.union("workloads", localWorkloads.rows, workloadsOf(graph, remoteWorkloads));
+  const workloads = graph.union("workloads", localWorkloads.rows, remoteWorkloads);
   const generated = wireGenerated(graph, { globalServices, remoteWorkloads });
   const serviceEntryAddresses = wireAddresses(graph, settings, {
     generated: generated.serviceEntries,
@@ -124,6 +122,5 @@ export function wireMesh(settings: MeshSettings): Mesh {
       problemsInConditions(graph, conditions),
       sources.reports,
     ),
-    workloadsByService: graph.index(workloads, "byService", (row) => Object.keys(row.services)),
   };
 }

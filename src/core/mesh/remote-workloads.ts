@@ -2,21 +2,14 @@
  * Workloads in peer clusters: one row per (peer, service) that leads through the peer's gateways, or, on a network that
  * both share, one row per exported endpoint. A service without ready pods there, or without a known gateway, has none.
  */
-import type { Collection, Reader } from "../graph/collection.ts";
+import type { Collection } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { GlobalService, GlobalServices } from "./global-services.ts";
 import type { Export, ExportedEndpoint, Locality, MeshSettings, Peer, PortMapping, Workload } from "./model.ts";
+import { globalId } from "./local-services.ts";
 import type { Peers } from "./peers.ts";
 import { servicePorts } from "./service-ports.ts";
 import type { VisibleExport } from "./visible-exports.ts";
-
-export interface RemoteWorkload {
-  /** Id of the global service. */
-  readonly id: string;
-  readonly workload: Workload;
-  /** Set for an endpoint on the shared network. */
-  readonly endpoint: ExportedEndpoint | undefined;
-}
 
 /** Key: uid. */
 export function wireRemoteWorkloads(
@@ -27,33 +20,24 @@ export function wireRemoteWorkloads(
     readonly globalServices: GlobalServices;
     readonly peers: Peers;
   },
-): Collection<RemoteWorkload> {
+): Collection<Workload> {
   const { visibleExports, globalServices, peers } = from;
-  return graph.derive<VisibleExport, RemoteWorkload>(
-    "remoteWorkloads",
-    visibleExports,
-    function* ({ id, exported }, read) {
-      const service = read.get(globalServices.rows, id);
-      if (service === undefined) return;
-      const base = remoteBase(exported);
-      const keys = keysOf(service);
-      if (exported.network === settings.network) {
-        for (const endpoint of exported.endpoints) {
-          const workload = flatWorkload(base, endpoint, keys);
-          yield [workload.uid, { id, workload, endpoint }];
-        }
-        return;
+  return graph.derive<VisibleExport, Workload>("remoteWorkloads", visibleExports, function* ({ id, exported }, read) {
+    const service = read.get(globalServices.rows, id);
+    if (service === undefined) return;
+    const base = remoteBase(exported);
+    const keys = keysOf(service);
+    if (exported.network === settings.network) {
+      for (const endpoint of exported.endpoints) {
+        const workload = flatWorkload(base, endpoint, keys);
+        yield [workload.uid, workload];
       }
-      const workload = gatewayWorkload(base, exported, { keys, links: read.lookup(peers.byCluster, exported.cluster) });
-      if (workload !== undefined) yield [workload.uid, { id, workload, endpoint: undefined }];
-    },
-  );
-}
-
-export const workloadsOf = (graph: Graph, remote: Collection<RemoteWorkload>): Collection<Workload> =>
-  graph.derive<RemoteWorkload, Workload>("remoteWorkloads.rows", remote, function* (row, _read: Reader, uid) {
-    yield [uid, row.workload];
+      return;
+    }
+    const workload = gatewayWorkload(base, exported, { keys, links: read.lookup(peers.byCluster, exported.cluster) });
+    if (workload !== undefined) yield [workload.uid, workload];
   });
+}
 
 /** The global service, and the local one when it has taken the global endpoints over. */
 function keysOf({ namespace, hostname, local, isTakenOver }: GlobalService): readonly string[] {
@@ -131,6 +115,12 @@ function flatWorkload(base: Workload, endpoint: ExportedEndpoint, keys: readonly
     locality: endpoint.locality,
     services: attach(keys, endpoint.ports),
   };
+}
+
+/** What a row's uid says: the id of its global service and, on the shared network, the name of the endpoint. */
+export function remoteUidParts(uid: string): { readonly id: string; readonly endpoint: string | undefined } {
+  const [, , segment = "", namespace = "", name = "", endpoint] = uid.split("/");
+  return { id: globalId(segment, namespace, name), endpoint };
 }
 
 const accountOf = (identity: string | undefined): string | undefined => /\/sa\/([^/]+)$/.exec(identity ?? "")?.[1];
