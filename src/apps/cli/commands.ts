@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { check } from "./commands/check.ts";
 import { explain } from "./commands/explain.ts";
 import { expose } from "./commands/expose.ts";
+import { gets } from "./commands/get.ts";
 import { install, uninstall } from "./commands/install.ts";
 import { link, unlink } from "./commands/link.ts";
 import { images, load } from "./commands/images.ts";
@@ -24,5 +25,6 @@ export const commands: readonly Command[] = [
   unlink,
   check,
   explain,
+  ...gets,
   version,
 ];

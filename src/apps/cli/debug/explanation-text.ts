@@ -3,7 +3,7 @@ import type { CallExplanation } from "../../../core/explain/call.ts";
 import type { Candidate } from "../../../core/explain/candidate.ts";
 import type { Destination, Outcome } from "../../../core/explain/outcome.ts";
 import { orDash, table } from "../table.ts";
-import type { Explanation } from "./explanation.ts";
+import type { Explanation, Scope } from "./explanation.ts";
 
 const section = (title: string, text: string): string => `${title.padEnd(10)}${text}\n`;
 
@@ -15,16 +15,21 @@ function nameText({ host, address, answer }: CallExplanation): string {
   return `${host}${alias === undefined ? "" : ` is ${alias}, which`} is ${addresses.join(", ")}; ${known}`;
 }
 
+function scopeText(hostname: string, scope: Scope | undefined): string {
+  if (scope === undefined) return "not published to other clusters";
+  const published = `scope ${scope.scope}, segment ${scope.segment}`;
+  if (scope.hostname === hostname) return published;
+  return scope.isTakenOver
+    ? `taken over by ${scope.hostname}, ${published}`
+    : `this name stays in its cluster, ${scope.hostname} has ${published}`;
+}
+
 function serviceText({ call, scope }: Explanation): string {
   const { service, route } = call;
   if (service === undefined) {
     return route === "endpoints" ? "none; the address is that of a pod in the mesh" : "none that the mesh knows";
   }
-  const scopeText =
-    scope === undefined
-      ? "not published to other clusters"
-      : `scope ${scope.scope}, segment ${scope.segment}${scope.isTakenOver ? ", taken over" : ""}`;
-  return `${service.key}; ${scopeText}; ${service.trafficDistribution}; ports ${service.ports.join(", ")}`;
+  return `${service.key}; ${scopeText(service.hostname, scope)}; ${service.trafficDistribution}; ports ${service.ports.join(", ")}`;
 }
 
 const routeTexts: Readonly<Record<CallExplanation["route"], string>> = {

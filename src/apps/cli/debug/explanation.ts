@@ -10,10 +10,19 @@ import { CommandError, type Connection, type Shell } from "../command.ts";
 import { meshOf } from "../multicluster/cluster.ts";
 import { agentOn, anyAgent, askControlPlane, explainPage, exportPage } from "./agents.ts";
 
+export interface Scope {
+  readonly scope: string;
+  readonly segment: string;
+  /** Its name for other clusters. */
+  readonly hostname: string;
+  /** The local name has the endpoints of all clusters. */
+  readonly isTakenOver: boolean;
+}
+
 export interface Explanation {
   readonly call: CallExplanation;
-  /** Of the called service, when it is a global one. */
-  readonly scope: { readonly scope: string; readonly segment: string; readonly isTakenOver: boolean } | undefined;
+  /** Of the called service, when it is published. */
+  readonly scope: Scope | undefined;
   readonly envoy: EnvoyState | undefined;
   readonly peers: readonly ExportExplanation[];
   /** Clusters whose side is not known, and why. */
@@ -54,7 +63,7 @@ interface GlobalRow {
 }
 
 /** From the control plane's own rows; an explanation without it is still one. */
-async function scopeOf(at: Connection, call: CallExplanation, signal: AbortSignal): Promise<Explanation["scope"]> {
+async function scopeOf(at: Connection, call: CallExplanation, signal: AbortSignal): Promise<Scope | undefined> {
   const [namespace = ""] = (call.service?.key ?? "").split("/");
   const hostname = call.service?.hostname ?? "";
   const [name = ""] = hostname.split(".");
@@ -67,8 +76,9 @@ async function scopeOf(at: Connection, call: CallExplanation, signal: AbortSigna
     const key = encodeURIComponent(`${segment}/${namespace}/${name}`);
     const found = (await page(`globalServices?key=${key}`).catch(() => ({}))) as { row?: GlobalRow };
     const { row } = found;
-    if (row === undefined || (row.hostname !== hostname && row.isTakenOver !== true)) continue;
-    return { scope: row.scope ?? "", segment: row.segment ?? segment, isTakenOver: row.isTakenOver === true };
+    if (row?.hostname === undefined) continue;
+    const { scope = "", isTakenOver = false } = row;
+    return { scope, segment: row.segment ?? segment, hostname: row.hostname, isTakenOver };
   }
   return undefined;
 }
