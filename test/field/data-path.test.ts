@@ -243,18 +243,37 @@ describe("policy", () => {
     expect((await get("d", vip.all)).text).toBe("");
   });
 
-  it("cuts the open connections of exactly the client that it no longer allows", async () => {
-    replica.setPolicy(allowing("only-a", ["a", "d"]));
-    await poll("d to be allowed", async () => (await bannerFor("d", vip.c)) === "220 c");
-    const hold = (pod: string) =>
-      lab.client<{ isEnded: boolean; ms: number }>(pod, { ...banner(vip.c), do: "hold", holdMs: 4000 });
-    const both = Promise.all([hold("a"), hold("d")]);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    replica.setPolicy(allowing("only-a", ["a"]));
-    const [a, d] = await both;
-    expect(a.isEnded).toBe(false);
-    expect(d.isEnded).toBe(true);
-    expect(d.ms).toBeLessThan(3500);
+  /** Which of four open connections end, from a and d to another node and to their own, and after how long. */
+  const heldThrough = async (change: () => void) => {
+    const before = (await counts("b")) + (await counts("c"));
+    const hold = async (pod: string, host: string) => {
+      const task = { ...banner(host), do: "hold", holdMs: 4000 };
+      const { isEnded } = await lab.client<{ isEnded: boolean }>(pod, task);
+      return { isEnded, at: Date.now() };
+    };
+    const all = Promise.all([hold("a", vip.c), hold("a", vip.b), hold("d", vip.c), hold("d", vip.b)]);
+    await poll("all four to be open", async () => (await counts("b")) + (await counts("c")) === before + 4);
+    const changedAt = Date.now();
+    change();
+    const ends = await all;
+    return {
+      ended: ends.map(({ isEnded }) => isEnded),
+      msMax: Math.max(...ends.slice(2).map(({ at }) => at - changedAt)),
+    };
+  };
+
+  it.each([
+    { what: "a first policy", from: undefined, to: allowing("only-a", ["a"]) },
+    { what: "a narrower policy", from: allowing("only-a", ["a", "d"]), to: allowing("only-a", ["a"]) },
+    { what: "a denial", from: undefined, to: { ...allowing("only-a", ["d"]), action: "deny" } as const },
+  ])("cuts exactly the open connections that $what forbids", async ({ from, to }) => {
+    replica.removePolicy("shop/only-a");
+    if (from) replica.setPolicy(from);
+    for (const host of [vip.b, vip.c]) await poll("d to be allowed", async () => (await bannerFor("d", host)) !== "");
+    const { ended, msMax } = await heldThrough(() => replica.setPolicy(to));
+    expect(ended).toEqual([false, false, true, true]);
+    // Far less on an idle machine, and what the client's process takes to end.
+    expect(msMax).toBeLessThan(1500);
     replica.removePolicy("shop/only-a");
     await poll("everyone to be allowed", async () => (await bannerFor("d", vip.b)) === "220 b");
   });

@@ -41,7 +41,9 @@ export function bootstrap({ nodeId, cluster, xdsSocketPath, admin }: BootstrapOp
     static_resources: { clusters: [xdsCluster(xdsSocketPath)] },
     // A node may have thousands of on-demand clusters; their statistics would take most of its memory.
     deferred_stat_options: { enable_deferred_creation_stats: true },
-    stats_config: { stats_matcher: { exclusion_list: { patterns: [{ prefix: "cluster.s|" }] } } },
+    stats_config: {
+      stats_matcher: { exclusion_list: { patterns: [{ prefix: "cluster.s|" }, { prefix: "cluster.new|" }] } },
+    },
   };
 }
 
@@ -74,7 +76,7 @@ export const envoyArguments = ({ configPath, concurrency, logLevel }: RunOptions
     ["-c", configPath, "--concurrency", String(concurrency)],
     // A restart is a new process with the configuration of ADS; hot restart would need a name unique on the machine.
     ["--disable-hot-restart"],
-    // Draining is immediate and short: a changed policy cuts the connections that it forbids within about a second.
-    ["--drain-strategy", "immediate", "--drain-time-s", "1"],
+    // No draining: a changed policy cuts the connections that it forbids at once. Who drains waits before taking away.
+    ["--drain-strategy", "immediate", "--drain-time-s", "0"],
     ["--log-level", logLevel, "--log-format", "%l %n %v"],
   ].flat();

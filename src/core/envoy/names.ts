@@ -33,6 +33,28 @@ export interface Dial extends Socket {
   readonly identity: string;
 }
 
+/** A client that came to a pod's port, by which its connections are told from those of others. */
+export interface PodClient {
+  /** SPIFFE id, "" for one that has none. */
+  readonly identity: string;
+  readonly port: number;
+}
+
+const newcomerPrefix = "new|";
+
+/** Asked for by a gate to which a client comes for the first time; Envoy's access-log format makes the name. */
+export const newcomerClusterFormat = (podUid: string): string =>
+  `${newcomerPrefix}${podUid}|%DOWNSTREAM_LOCAL_PORT%|%FILTER_STATE(${filterState.identity}:PLAIN)%`;
+
+export function parseNewcomerClusterName(
+  name: string,
+): { readonly podUid: string; readonly client: PodClient } | undefined {
+  if (!name.startsWith(newcomerPrefix)) return undefined;
+  const [, podUid = "", port = "", identity = ""] = /^new\|([^|]+)\|(\d{1,5})\|(.*)$/.exec(name) ?? [];
+  if (podUid === "") return undefined;
+  return { podUid, client: { identity, port: Number(port) } };
+}
+
 const dialPrefix = "s|";
 
 export const socketText = ({ host, port }: Socket): string =>
@@ -78,6 +100,8 @@ export const trustSecretName = "trust|mesh";
 export const filterState = {
   /** SPIFFE id of the connection's client, verified by TLS or set in its own namespace. */
   identity: "tombolo.identity",
+  /** Set once the client was made known to its gate. */
+  met: "tombolo.met",
   networkNamespace: "envoy.network.upstream_bind_override.network_namespace",
   tcpCluster: "envoy.tcp_proxy.cluster",
   /** What the internal listener takes for its local and remote address. */

@@ -1,7 +1,6 @@
 /**
- * L4 policies of one workload as a decision about a client. The decision is split by client identity, so that each
- * allowed client has a filter chain of its own whose name changes with what it is allowed: an update then cuts exactly
- * the connections that it concerns.
+ * L4 policies of one workload as a condition on a connection. What is known of a client beforehand is put in, so that
+ * what remains for Envoy to look at is small, and changes exactly when what the client may do changes.
  */
 import type { Policy, PolicyMatch, StringMatch } from "../mesh/model.ts";
 
@@ -18,34 +17,40 @@ export type Condition =
   | { readonly kind: "atom"; readonly atom: Atom };
 
 export interface Decision {
-  /** SPIFFE id → when a client of this identity is let in. */
-  readonly byIdentity: ReadonlyMap<string, Condition>;
-  /** For every other client, including those without an identity. */
-  readonly others: Condition;
+  /** When a connection is let in. */
+  readonly condition: Condition;
+  /** SPIFFE ids that the policies name in full, sorted. */
+  readonly identities: readonly string[];
 }
 
 const always: Condition = { kind: "always" };
 const never: Condition = { kind: "never" };
 const spiffe = "spiffe://";
 
-/** Undefined when no policy applies: everyone is let in. */
-export function decisionOf(policies: readonly Policy[]): Decision | undefined {
-  if (policies.length === 0) return undefined;
+export function decisionOf(policies: readonly Policy[]): Decision {
   const condition = conditionOf(policies);
   const identities = new Set<string>();
   collectIdentities(condition, identities);
-  const byIdentity = new Map(
-    [...identities].sort().map((identity) => [identity, simplify(condition, (atom) => knownFor(atom, identity))]),
-  );
-  return { byIdentity, others: simplify(condition, (atom) => (isExactPrincipal(atom) ? false : undefined)) };
+  return { condition, identities: [...identities].sort() };
 }
+
+/** What remains to be seen of a client of this identity; undefined for one that has none. */
+export const forIdentity = (condition: Condition, identity: string | undefined): Condition =>
+  simplify(condition, (atom) => knownFor(atom, identity));
+
+/** What remains to be seen of a client whose identity no policy names in full. */
+export const forStrangers = (condition: Condition): Condition =>
+  simplify(condition, (atom) => (isExactPrincipal(atom) ? false : undefined));
+
+export const forPort = (condition: Condition, port: number): Condition =>
+  simplify(condition, (atom) => (atom.on === "port" ? atom.port === port : undefined));
 
 /** A deny that matches wins; if there are allows, one must match. */
 export function conditionOf(policies: readonly Policy[]): Condition {
   const matching = (action: Policy["action"]) =>
     policies.filter((policy) => policy.action === action).map((policy) => policyCondition(policy));
   const allows = matching("allow");
-  const isNotDenied: Condition = { kind: "not", of: any(matching("deny")) };
+  const isNotDenied = not(any(matching("deny")));
   return all([isNotDenied, allows.length === 0 ? always : any(allows)]);
 }
 
@@ -61,7 +66,7 @@ function matchCondition(match: PolicyMatch): Condition {
   const one = <T>(values: readonly T[], atomOf: (value: T) => Atom): readonly Condition[] =>
     values.length === 0 ? [] : [any(values.map((value) => ({ kind: "atom", atom: atomOf(value) })))];
   const none = <T>(values: readonly T[], atomOf: (value: T) => Atom): readonly Condition[] =>
-    one(values, atomOf).map((of) => ({ kind: "not", of }));
+    one(values, atomOf).map(not);
   const principal = (value: StringMatch): Atom => ({ on: "principal", match: value });
   const namespace = (value: StringMatch): Atom => ({ on: "namespace", match: value });
   const source = (cidr: string): Atom => ({ on: "sourceIp", cidr });
@@ -82,20 +87,28 @@ function matchCondition(match: PolicyMatch): Condition {
 }
 
 function all(conditions: readonly Condition[]): Condition {
-  const of = conditions.filter(({ kind }) => kind !== "always");
+  const of = distinct(conditions.filter(({ kind }) => kind !== "always"));
   if (of.some(({ kind }) => kind === "never")) return never;
   return of.length === 0 ? always : of.length === 1 ? (of[0] ?? always) : { kind: "all", of };
 }
 
 function any(conditions: readonly Condition[]): Condition {
-  const of = conditions.filter(({ kind }) => kind !== "never");
+  const of = distinct(conditions.filter(({ kind }) => kind !== "never"));
   if (of.some(({ kind }) => kind === "always")) return always;
   return of.length === 0 ? never : of.length === 1 ? (of[0] ?? never) : { kind: "any", of };
+}
+
+/** In one order, whatever the order of the policies: what means the same should read the same. */
+function distinct(conditions: readonly Condition[]): readonly Condition[] {
+  if (conditions.length < 2) return conditions;
+  const byText = new Map(conditions.map((one) => [JSON.stringify(one), one]));
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
 }
 
 function not(condition: Condition): Condition {
   if (condition.kind === "always") return never;
   if (condition.kind === "never") return always;
+  if (condition.kind === "not") return condition.of;
   return { kind: "not", of: condition };
 }
 
@@ -132,9 +145,10 @@ function collectIdentities(condition: Condition, found: Set<string>): void {
 }
 
 /** Undefined for what does not depend on the identity. */
-function knownFor(atom: Atom, identity: string): boolean | undefined {
+function knownFor(atom: Atom, identity: string | undefined): boolean | undefined {
+  if (atom.on !== "principal" && atom.on !== "namespace") return undefined;
+  if (identity === undefined) return false;
   if (atom.on === "principal") return matches(atom.match, identity.slice(spiffe.length));
-  if (atom.on !== "namespace") return undefined;
   const namespace = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/[^/]+$/.exec(identity)?.[1];
   return namespace !== undefined && matches(atom.match, namespace);
 }

@@ -2,9 +2,11 @@
 import { addressKey, type ReplicaChange } from "../mesh/replica.ts";
 import { destinationOf, dialCluster, dialEndpoints } from "./dial.ts";
 import { podWorkloadUid } from "./endpoints.ts";
-import { gateCluster, gateListener } from "./gate.ts";
+import { gateCluster, gateListener, newcomerCluster, newcomerEndpoints } from "./gate.ts";
 import { exportedPort, gatewayResources, isProbeAffected, sniCluster, sniEndpoints } from "./gateway.ts";
-import { isGateName, parseDialClusterName } from "./names.ts";
+import { isGateName, parseDialClusterName, parseNewcomerClusterName } from "./names.ts";
+import type { PodClient } from "./names.ts";
+import { PodClients } from "./pod-clients.ts";
 import { inboundListener, outboundListener } from "./pod-listeners.ts";
 import { decisionOf } from "./policy.ts";
 import { envoyType, type EnvoyResource, type TypeUrl } from "./resource.ts";
@@ -18,6 +20,8 @@ export interface ResourceSet {
   always(): readonly EnvoyResource[];
   /** Undefined: there is no such thing. */
   onDemand(type: TypeUrl, name: string): EnvoyResource | undefined;
+  /** What `always` gives otherwise since something was asked for on demand. */
+  takeGrown(): readonly EnvoyResource[];
   /** Whether a change of the replica may change what `always` gives. */
   isAlwaysAffected(change: ReplicaChange): boolean;
   /** Whether a change of the replica may change what the name stands for. */
@@ -36,17 +40,41 @@ export function nodeResourceSet(
   secrets: SecretSource,
   { accessLogPath }: ResourceOptions = {},
 ): ResourceSet {
+  const clients = new PodClients();
+  const gateOf = (view: NodeView, pod: LocalPod): readonly EnvoyResource[] => {
+    const workload = view.replica.workload(podWorkloadUid(view.cluster, pod));
+    // Closed until the model knows the pod: before that nobody can say which policies select it.
+    if (workload === undefined) return [];
+    const decision = decisionOf(view.replica.policiesFor(workload));
+    return [gateListener({ pod, decision, clients: clients.of(pod.uid), logPath: accessLogPath })];
+  };
   return {
     always: () => {
       const view = viewOf();
+      clients.retain(view.podsByUid);
       const pods = [...view.podsByUid.values()].sort((a, b) => (a.uid < b.uid ? -1 : 1));
       return [
         ...nodeClusters,
-        ...pods.flatMap((pod) => podResources(view, pod, accessLogPath)),
+        ...pods.flatMap((pod) => [
+          gateCluster(pod),
+          ...gateOf(view, pod),
+          inboundListener(pod, accessLogPath),
+          outboundListener(pod, accessLogPath),
+        ]),
         ...probeListeners(view, (identity) => secrets.certificateOf(identity) !== undefined),
       ];
     },
+    takeGrown: () => {
+      const view = viewOf();
+      return clients.takeGrown().flatMap((uid) => {
+        const pod = view.podsByUid.get(uid);
+        return pod === undefined ? [] : gateOf(view, pod);
+      });
+    },
     onDemand: (type, name) => {
+      const newcomer = parseNewcomerClusterName(name);
+      if (newcomer !== undefined) return newcomerResource(viewOf(), clients, { type, name, ...newcomer });
+      if (type === envoyType.cluster || type === envoyType.endpoints) meetDialled(viewOf(), clients, name);
       if (type === envoyType.cluster) return dialCluster(viewOf(), name) ?? probeCluster(viewOf(), name);
       if (type === envoyType.endpoints) return dialEndpoints(viewOf(), name);
       if (type === envoyType.secret) return secretOf(secrets, name);
@@ -73,16 +101,39 @@ export function nodeResourceSet(
   };
 }
 
-function podResources(view: NodeView, pod: LocalPod, logPath: string | undefined): readonly EnvoyResource[] {
-  const workload = view.replica.workload(podWorkloadUid(view.cluster, pod));
-  // Closed until the model knows the pod: before that nobody can say which policies select it.
-  const gate = workload && gateListener(pod, decisionOf(view.replica.policiesFor(workload)), logPath);
-  return [gateCluster(pod), ...(gate ? [gate] : []), inboundListener(pod, logPath), outboundListener(pod, logPath)];
+interface Newcomer {
+  readonly type: TypeUrl;
+  readonly name: string;
+  readonly podUid: string;
+  readonly client: PodClient;
+}
+
+function newcomerResource(
+  view: NodeView,
+  clients: PodClients,
+  { type, name, podUid, client }: Newcomer,
+): EnvoyResource | undefined {
+  if (!view.podsByUid.has(podUid)) return undefined;
+  clients.meet(podUid, client);
+  if (type === envoyType.cluster) return newcomerCluster(name);
+  return type === envoyType.endpoints ? newcomerEndpoints(name, podUid) : undefined;
+}
+
+/** Pods of this node get to know here who dials them, which spares the first connection a detour. */
+function meetDialled(view: NodeView, clients: PodClients, name: string): void {
+  const dial = parseDialClusterName(name);
+  if (dial === undefined) return;
+  const destination = destinationOf(view, dial);
+  if (destination.kind !== "endpoints") return;
+  for (const { way } of destination.ranked) {
+    if (way.kind === "local") clients.meet(way.podUid, { identity: dial.identity, port: way.socket.port });
+  }
 }
 
 export function gatewayResourceSet(viewOf: () => GatewayView, { accessLogPath }: ResourceOptions = {}): ResourceSet {
   return {
     always: () => gatewayResources(viewOf(), accessLogPath),
+    takeGrown: () => [],
     onDemand: (type, name) => {
       if (type === envoyType.cluster) return sniCluster(viewOf(), name);
       if (type === envoyType.endpoints) return sniEndpoints(viewOf(), name);

@@ -54,10 +54,7 @@ export function authorize({ metadata, spec }: AuthorizationPolicy): Authorizatio
   if (action !== "ALLOW" && action !== "DENY") return { policy: undefined, unsupported: [`action ${action}`] };
   const unsupported = new Set<string>();
   const groups: (readonly Matches[])[] = [];
-  for (const rule of spec?.rules ?? []) {
-    const group = groupOf(rule, namespace, action === "DENY", unsupported);
-    if (group !== undefined) groups.push(group);
-  }
+  for (const rule of spec?.rules ?? []) groups.push(...groupsOf(rule, namespace, action === "DENY", unsupported));
   const isSelecting = Object.keys(spec?.selector?.matchLabels ?? {}).length > 0;
   const wide = namespace === systemNamespace ? "global" : "namespace";
   const policy: Policy = {
@@ -70,27 +67,34 @@ export function authorize({ metadata, spec }: AuthorizationPolicy): Authorizatio
   return { policy, unsupported: [...unsupported].sort() };
 }
 
-/** The rules of one group are ANDed; nothing when the rule cannot be enforced at all. */
-function groupOf(
+/**
+ * The rules of one group are ANDed. None when the rule cannot be enforced at all; several when alternatives of a DENY rule
+ * lose all they say: what the rest of the rule says is then denied, beside what the other alternatives say.
+ */
+function groupsOf(
   rule: Rule,
   namespace: string,
   isDeny: boolean,
   unsupported: Set<string>,
-): readonly Matches[] | undefined {
+): readonly (readonly Matches[])[] {
   const parts: readonly (readonly Fields[])[] = [
     (rule.from ?? []).map((from) => from.source ?? {}),
     (rule.to ?? []).map((to) => to.operation ?? {}),
     ...(rule.when ?? []).map(({ key, values = [], notValues = [] }) => [{ [key]: values, [`not ${key}`]: notValues }]),
   ];
   const wanted = parts.filter((alternatives) => alternatives.length > 0);
-  if (wanted.length === 0) return [[anything]];
+  if (wanted.length === 0) return [[[anything]]];
   const missed = new Set<string>();
-  const group = wanted
-    .map((alternatives) => alternatives.flatMap((fields) => matchOf(fields, namespace, missed) ?? []))
-    .filter((matches) => matches.length > 0);
+  let groups: readonly (readonly Matches[])[] = [[]];
+  for (const alternatives of wanted) {
+    const found = alternatives.map((fields) => matchOf(fields, namespace, missed));
+    const left = found.filter((match) => match !== undefined);
+    const withRest = left.length === 0 ? [] : groups.map((group) => [...group, left]);
+    groups = left.length < found.length ? [...groups, ...withRest] : withRest;
+  }
   for (const attribute of missed) unsupported.add(attribute);
-  if (missed.size === 0) return group;
-  return isDeny && group.length > 0 ? group : undefined;
+  if (missed.size === 0) return groups;
+  return isDeny ? groups.filter((group) => group.length > 0) : [];
 }
 
 /** Nothing when no supported attribute is left of an alternative that had unsupported ones. */

@@ -73,6 +73,7 @@ export class EnvoySource implements ResourceSource {
     demand.streams += 1;
     demands.set(name, demand);
     demand.held = this.#make(this.#resources.onDemand(type, name), demand.held);
+    this.#takeGrown();
   }
 
   released(typeUrl: string, name: string): void {
@@ -149,6 +150,20 @@ export class EnvoySource implements ResourceSource {
     for (const [type, names] of changedByType) this.#push.changed(type, names);
   }
 
+  /** What was asked for changed something else: only that is made again. */
+  #takeGrown(): void {
+    for (const resource of this.#resources.takeGrown()) {
+      const { type, name } = resource;
+      const held = this.#always(type);
+      const before = held.get(name);
+      if (before === undefined || this.#isRefused(resource)) continue;
+      const after = this.#make(resource, before);
+      if (!after || after === before) continue;
+      held.set(name, after);
+      this.#push.changed(type, [name]);
+    }
+  }
+
   #refreshDemands(isAffected: (name: string) => boolean): void {
     for (const [type, demands] of this.#demandsByType) {
       const changed: string[] = [];
@@ -165,6 +180,7 @@ export class EnvoySource implements ResourceSource {
       // Envoy keeps the updated cluster waiting until its endpoints come once more.
       if (type === envoyType.cluster && updated.length > 0) this.#push.resend(envoyType.endpoints, updated);
     }
+    this.#takeGrown();
   }
 
   /** The same object when nothing changed. A resource that does not fit the schema keeps its last good form. */

@@ -41,6 +41,9 @@ const isEqual = (one: WantedPod, other: WantedPod): boolean =>
   one.isDraining === other.isDraining &&
   one.isMarked === other.isMarked;
 
+/** What a pod sent before it ended has so long to reach its readers; then Envoy's listeners in the pod go. */
+const lingerMs = 1_000;
+
 const retryMs = { least: 250, most: 15_000 };
 
 export class Captor {
@@ -201,6 +204,7 @@ export class Captor {
       if (entry.isRedirected) {
         await this.#effects.release(pod);
         await this.#effects.mark(pod, false);
+        await this.#host.clock.sleep(lingerMs, this.#signal).catch(() => undefined);
       }
       entry.pod = undefined;
       entry.isRedirected = false;
