@@ -279,8 +279,7 @@ test("explain leads from a workload back to the object it came from", () => {
   expect(chain).toEqual([
     "workloads[cluster1//Pod/a/web-0]",
     "localWorkloads[cluster1//Pod/a/web-0]",
-    "members[cluster1//Pod/a/web-0]",
-    "members.pods[cluster1//Pod/a/web-0]",
+    "localWorkloads.pods[cluster1//Pod/a/web-0]",
     "kube.pods[a/web-0]",
   ]);
 });

@@ -1,12 +1,27 @@
-/** Workloads of this cluster: each with the services it is an endpoint of and the policies that select it by label. */
+/**
+ * Workloads of this cluster: pods with an address, users' WorkloadEntries, and the inline endpoints of users'
+ * ServiceEntries, each with the services it is an endpoint of and the policies that select it by label.
+ */
+import type { Node } from "../api/kube.ts";
+import type { WorkloadEntry } from "../api/mesh-kinds.ts";
+import type { Pod } from "../api/pod.ts";
 import type { Collection, Index } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
-import { compareKeys } from "../graph/order.ts";
-import { type Match, matchKey } from "./matches.ts";
-import type { Member } from "./members.ts";
-import type { PortMapping, Workload } from "./model.ts";
-import { mapPorts } from "./ports.ts";
+import { claimant, type Hosts, owns } from "./hosts.ts";
+import { entryLabels, entryShape, podShape } from "./matches.ts";
+import {
+  type Attached,
+  externalWorkload,
+  isEntryMember,
+  isPodMember,
+  localityOf,
+  nowhere,
+  podWorkload,
+} from "./members.ts";
+import type { Locality, MeshSettings, Workload } from "./model.ts";
+import type { ServiceEntries, UserEntry } from "./service-entries.ts";
 import { servicePorts } from "./service-ports.ts";
+import type { MeshSources } from "./sources.ts";
 
 export interface LocalWorkloads {
   /** Key: uid. */
@@ -15,24 +30,57 @@ export interface LocalWorkloads {
   readonly byService: Index<Workload>;
 }
 
-export function wireLocalWorkloads(
-  graph: Graph,
-  from: { readonly members: Collection<Member>; readonly matches: Collection<Match> },
-): LocalWorkloads {
-  const { members, matches } = from;
-  const rows = graph.derive<Member, Workload>("localWorkloads", members, function* (member, read, uid) {
-    const match = member.kind === "endpoint" ? undefined : read.get(matches, matchKey(member));
-    const services = match === undefined ? member.attached : servicesOf(member, match);
-    yield [uid, { ...member.workload, services, policies: match?.policies ?? [] }];
-  });
-  return { rows, byService: graph.index(rows, "byService", (row) => Object.keys(row.services)) };
+interface Inputs {
+  readonly sources: MeshSources;
+  readonly serviceEntries: ServiceEntries;
+  readonly hosts: Hosts;
+  /** By shape. */
+  readonly matches: Collection<Attached>;
 }
 
-function servicesOf(member: Member, match: Match): Workload["services"] {
-  const found: (readonly [string, readonly PortMapping[]])[] = [];
-  for (const selection of match.selections) {
-    const ports = mapPorts(selection.ports, member.namedPorts);
-    for (const service of selection.services) found.push([service, ports]);
-  }
-  return servicePorts(found.sort(([a], [b]) => compareKeys(a, b)));
+const unattached: Attached = { services: servicePorts([]), policies: [] };
+
+export function wireLocalWorkloads(graph: Graph, settings: MeshSettings, from: Inputs): LocalWorkloads {
+  const { sources, serviceEntries, hosts, matches } = from;
+  const localities = graph.derive<Node, Locality>("localities", sources.nodes, function* (node, _read, name) {
+    yield [name, localityOf(node)];
+  });
+  const pods = graph.derive<Pod, Workload>("localWorkloads.pods", sources.pods, function* (pod, read) {
+    if (!isPodMember(pod)) return;
+    const locality = read.get(localities, pod.spec.nodeName ?? "") ?? nowhere;
+    const workload = podWorkload(pod, settings, locality, read.get(matches, podShape(pod)) ?? unattached);
+    yield [workload.uid, workload];
+  });
+  const entries = graph.derive<WorkloadEntry, Workload>(
+    "localWorkloads.entries",
+    sources.workloadEntries,
+    function* (entry, read) {
+      if (!isEntryMember(entry)) return;
+      const { name, namespace = "" } = entry.metadata;
+      const uid = `${settings.cluster}/networking.istio.io/WorkloadEntry/${namespace}/${name}`;
+      const external = { uid, name, namespace, labels: entryLabels(entry), spec: entry.spec };
+      yield [uid, externalWorkload(external, settings, read.get(matches, entryShape(entry)) ?? unattached)];
+    },
+  );
+  const endpoints = graph.derive<UserEntry, Workload>(
+    "localWorkloads.endpoints",
+    serviceEntries.users,
+    function* (entry, read, key) {
+      const owned = entry.hosts.filter((host) => owns(hosts, read, host, claimant.entry(key)));
+      if (owned.length === 0) return;
+      for (const [at, spec] of entry.endpoints.entries()) {
+        const { namespace } = entry;
+        const uid = `${settings.cluster}/networking.istio.io/ServiceEntry/${key}/${at}`;
+        const ports = entry.ports.map((port) => ({
+          servicePort: port.port,
+          targetPort: spec.ports?.[port.name] ?? (typeof port.target === "number" ? port.target : port.port),
+        }));
+        const services = servicePorts(owned.map((host) => [`${namespace}/${host}`, ports]));
+        const external = { uid, name: `${entry.name}-${at}`, namespace, labels: spec.labels ?? {}, spec };
+        yield [uid, externalWorkload(external, settings, { services, policies: [] })];
+      }
+    },
+  );
+  const rows = graph.union("localWorkloads", pods, entries, endpoints);
+  return { rows, byService: graph.index(rows, "byService", (row) => Object.keys(row.services)) };
 }

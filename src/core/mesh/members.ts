@@ -1,86 +1,39 @@
 /**
- * Local workloads before they are attached to services: pods with an address, users' WorkloadEntries, and the inline
- * endpoints of users' ServiceEntries.
+ * How pods, users' WorkloadEntries and the inline endpoints of users' ServiceEntries become workloads: everything that
+ * does not depend on services and policies.
  */
 import type { Node } from "../api/kube.ts";
 import type { WorkloadEntry, WorkloadEntrySpec } from "../api/mesh-kinds.ts";
 import { annotation, label } from "../api/names.ts";
 import type { Pod } from "../api/pod.ts";
-import type { Collection } from "../graph/collection.ts";
-import type { Graph } from "../graph/graph.ts";
-import { claimant, type Hosts, owns } from "./hosts.ts";
-import type { Locality, MeshSettings, PortMapping, Workload } from "./model.ts";
+import type { Locality, MeshSettings, Workload } from "./model.ts";
 import type { Labels } from "./selector.ts";
-import { servicePorts } from "./service-ports.ts";
-import { managedByTombolo, type ServiceEntries, type UserEntry } from "./service-entries.ts";
-import type { MeshSources } from "./sources.ts";
+import { managedByTombolo } from "./service-entries.ts";
 
-export interface Member {
-  readonly kind: "pod" | "entry" | "endpoint";
-  readonly workload: Omit<Workload, "services" | "policies">;
-  readonly labels: Labels;
-  /** Numbers of named ports. */
-  readonly namedPorts: Readonly<Record<string, number>>;
-  /** For inline endpoints, which no selector finds. */
-  readonly attached: Readonly<Record<string, readonly PortMapping[]>>;
+/** What makes it a workload, and what selects it. */
+export interface Attached {
+  readonly services: Workload["services"];
+  readonly policies: Workload["policies"];
 }
 
 const subzoneLabel = "topology.istio.io/subzone";
-const nowhere: Locality = { region: "", zone: "", subzone: "" };
+export const nowhere: Locality = { region: "", zone: "", subzone: "" };
 
-export function wireMembers(
-  graph: Graph,
-  settings: MeshSettings,
-  from: { readonly sources: MeshSources; readonly serviceEntries: ServiceEntries; readonly hosts: Hosts },
-): Collection<Member> {
-  const { sources, serviceEntries, hosts } = from;
-  const localities = graph.derive<Node, Locality>("localities", sources.nodes, function* ({ metadata }, _read, name) {
-    const { labels = {} } = metadata;
-    const locality = {
-      region: labels[label.region] ?? "",
-      zone: labels[label.zone] ?? "",
-      subzone: labels[subzoneLabel] ?? "",
-    };
-    yield [name, locality];
-  });
-  const pods = graph.derive<Pod, Member>("members.pods", sources.pods, function* (pod, read) {
-    const phase = pod.status?.phase;
-    if (phase === "Succeeded" || phase === "Failed" || addressesOf(pod).length === 0) return;
-    const member = podMember(pod, settings, read.get(localities, pod.spec.nodeName ?? "") ?? nowhere);
-    yield [member.workload.uid, member];
-  });
-  const entries = graph.derive<WorkloadEntry, Member>("members.entries", sources.workloadEntries, function* (entry) {
-    const { metadata, spec } = entry;
-    const { name, namespace = "", labels = {} } = metadata;
-    if (labels[label.managedBy] === managedByTombolo || spec.address === undefined || spec.address === "") return;
-    const uid = `${settings.cluster}/networking.istio.io/WorkloadEntry/${namespace}/${name}`;
-    yield [uid, externalMember("entry", { uid, name, namespace, labels }, spec, settings)];
-  });
-  const endpoints = graph.derive<UserEntry, Member>(
-    "members.endpoints",
-    serviceEntries.users,
-    function* (entry, read, key) {
-      const owned = entry.hosts.filter((host) => owns(hosts, read, host, claimant.entry(key)));
-      if (owned.length === 0) return;
-      for (const [at, spec] of entry.endpoints.entries()) {
-        const { namespace } = entry;
-        const uid = `${settings.cluster}/networking.istio.io/ServiceEntry/${key}/${at}`;
-        const member = externalMember(
-          "endpoint",
-          { uid, name: `${entry.name}-${at}`, namespace, labels: {} },
-          spec,
-          settings,
-        );
-        const ports = entry.ports.map((port) => ({
-          servicePort: port.port,
-          targetPort: spec.ports?.[port.name] ?? (typeof port.target === "number" ? port.target : port.port),
-        }));
-        yield [uid, { ...member, attached: servicePorts(owned.map((host) => [`${namespace}/${host}`, ports])) }];
-      }
-    },
-  );
-  return graph.union("members", pods, entries, endpoints);
+export const localityOf = ({ metadata: { labels = {} } }: Node): Locality => ({
+  region: labels[label.region] ?? "",
+  zone: labels[label.zone] ?? "",
+  subzone: labels[subzoneLabel] ?? "",
+});
+
+/** Pods that have ended or have no address yet are no workloads. */
+export function isPodMember(pod: Pod): boolean {
+  const phase = pod.status?.phase;
+  return phase !== "Succeeded" && phase !== "Failed" && addressesOf(pod).length > 0;
 }
+
+/** Entries that show peers' services are ours. */
+export const isEntryMember = ({ metadata, spec }: WorkloadEntry): boolean =>
+  metadata.labels?.[label.managedBy] !== managedByTombolo && spec.address !== undefined && spec.address !== "";
 
 const addressesOf = (pod: Pod): readonly string[] => {
   const several = (pod.status?.podIPs ?? []).map(({ ip }) => ip);
@@ -88,37 +41,41 @@ const addressesOf = (pod: Pod): readonly string[] => {
   return several.length > 0 || one === undefined ? several : [one];
 };
 
-function podMember(pod: Pod, settings: MeshSettings, locality: Locality): Member {
+export function podWorkload(
+  pod: Pod,
+  settings: MeshSettings,
+  locality: Locality,
+  { services, policies }: Attached,
+): Workload {
   const { name, namespace = "", labels = {}, annotations = {} } = pod.metadata;
-  const owner = ownerOf(pod);
+  const { workloadName, workloadType } = ownerOf(pod);
+  const { canonicalName, canonicalRevision } = canonical(labels, workloadName);
   const isReady = pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") === true;
   return {
-    kind: "pod",
-    workload: {
-      uid: `${settings.cluster}//Pod/${namespace}/${name}`,
-      name,
-      namespace,
-      cluster: settings.cluster,
-      network: settings.network,
-      node: pod.spec.nodeName ?? "",
-      addresses: addressesOf(pod),
-      trustDomain: settings.trustDomain,
-      serviceAccount: pod.spec.serviceAccountName ?? "default",
-      tunnel: annotations[annotation.redirection] === "enabled" ? "native" : "none",
-      hostNetwork: pod.spec.hostNetwork === true,
-      locality,
-      isHealthy: isReady && pod.metadata.deletionTimestamp === undefined,
-      capacity: 1,
-      ...canonical(labels, owner.workloadName),
-      ...owner,
-    },
-    labels,
-    namedPorts: namedPortsOf(pod),
-    attached: {},
+    uid: `${settings.cluster}//Pod/${namespace}/${name}`,
+    name,
+    namespace,
+    cluster: settings.cluster,
+    network: settings.network,
+    node: pod.spec.nodeName ?? "",
+    addresses: addressesOf(pod),
+    trustDomain: settings.trustDomain,
+    serviceAccount: pod.spec.serviceAccountName ?? "default",
+    tunnel: annotations[annotation.redirection] === "enabled" ? "native" : "none",
+    hostNetwork: pod.spec.hostNetwork === true,
+    locality,
+    isHealthy: isReady && pod.metadata.deletionTimestamp === undefined,
+    capacity: 1,
+    services,
+    policies,
+    canonicalName,
+    canonicalRevision,
+    workloadName,
+    workloadType,
   };
 }
 
-function namedPortsOf(pod: Pod): Readonly<Record<string, number>> {
+export function namedPortsOf(pod: Pod): Readonly<Record<string, number>> {
   const sidecars = (pod.spec.initContainers ?? []).filter((one) => one.restartPolicy === "Always");
   const ports: Record<string, number> = {};
   for (const { name, containerPort } of [...(pod.spec.containers ?? []), ...sidecars].flatMap(
@@ -158,36 +115,41 @@ function parseLocality(text: string | undefined): Locality {
   return { region, zone, subzone };
 }
 
-function externalMember(
-  kind: "entry" | "endpoint",
-  who: { readonly uid: string; readonly name: string; readonly namespace: string; readonly labels: Labels },
-  spec: WorkloadEntrySpec,
+interface External {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly spec: WorkloadEntrySpec;
+}
+
+/** A WorkloadEntry or an inline endpoint: something outside of Kubernetes, without a proxy. */
+export function externalWorkload(
+  { uid, name, namespace, labels, spec }: External,
   settings: MeshSettings,
-): Member {
-  const labels = { ...who.labels, ...spec.labels };
+  { services, policies }: Attached,
+): Workload {
+  const { canonicalName, canonicalRevision } = canonical(labels, name);
   return {
-    kind,
-    workload: {
-      uid: who.uid,
-      name: who.name,
-      namespace: who.namespace,
-      cluster: settings.cluster,
-      network: spec.network ?? settings.network,
-      node: "",
-      addresses: spec.address === undefined ? [] : [spec.address],
-      trustDomain: settings.trustDomain,
-      serviceAccount: spec.serviceAccount ?? "default",
-      tunnel: "none",
-      hostNetwork: false,
-      locality: parseLocality(spec.locality),
-      isHealthy: true,
-      capacity: spec.weight ?? 1,
-      ...canonical(labels, who.name),
-      workloadName: who.name,
-      workloadType: "pod",
-    },
-    labels,
-    namedPorts: spec.ports ?? {},
-    attached: {},
+    uid,
+    name,
+    namespace,
+    cluster: settings.cluster,
+    network: spec.network ?? settings.network,
+    node: "",
+    addresses: spec.address === undefined ? [] : [spec.address],
+    trustDomain: settings.trustDomain,
+    serviceAccount: spec.serviceAccount ?? "default",
+    tunnel: "none",
+    hostNetwork: false,
+    locality: parseLocality(spec.locality),
+    isHealthy: true,
+    capacity: spec.weight ?? 1,
+    services,
+    policies,
+    canonicalName,
+    canonicalRevision,
+    workloadName: name,
+    workloadType: "pod",
   };
 }

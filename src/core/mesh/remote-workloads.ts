@@ -3,6 +3,7 @@
  * both share, one row per exported endpoint. A service without ready pods there, or without a known gateway, has none.
  */
 import type { Collection } from "../graph/collection.ts";
+import { isEqual } from "../graph/equal.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { GlobalService, GlobalServices } from "./global-services.ts";
 import type { Export, ExportedEndpoint, Locality, MeshSettings, Peer, PortMapping, Workload } from "./model.ts";
@@ -22,19 +23,23 @@ export function wireRemoteWorkloads(
   },
 ): Collection<Workload> {
   const { visibleExports, globalServices, peers } = from;
-  return graph.derive<VisibleExport, Workload>("remoteWorkloads", visibleExports, function* ({ id, exported }, read) {
+  const attachments = new Attachments();
+  return graph.derive<VisibleExport, Workload>("remoteWorkloads", visibleExports, function* (visible, read) {
+    const { id, exported, hostname } = visible;
     const service = read.get(globalServices.rows, id);
     if (service === undefined) return;
     const base = remoteBase(exported);
-    const keys = keysOf(service);
     if (exported.network === settings.network) {
       for (const endpoint of exported.endpoints) {
-        const workload = flatWorkload(base, endpoint, keys);
+        const workload = flatWorkload(base, endpoint, attachments.of(service, endpoint.ports));
         yield [workload.uid, workload];
       }
       return;
     }
-    const workload = gatewayWorkload(base, exported, { keys, links: read.lookup(peers.byCluster, exported.cluster) });
+    const ports = exported.ports.map(({ port }) => ({ servicePort: port, targetPort: port }));
+    const services = attachments.of(service, ports);
+    const links = read.lookup(peers.byCluster, exported.cluster);
+    const workload = gatewayWorkload({ ...base, services }, exported, { links, hostname });
     if (workload !== undefined) yield [workload.uid, workload];
   });
 }
@@ -45,8 +50,21 @@ function keysOf({ namespace, hostname, local, isTakenOver }: GlobalService): rea
   return hostnames.map((host) => `${namespace}/${host}`).sort();
 }
 
-const attach = (keys: readonly string[], ports: readonly PortMapping[]): Workload["services"] =>
-  servicePorts(keys.map((key) => [key, ports]));
+/**
+ * What the workloads of one global service are endpoints of: mostly the same in every cluster, and a record of names takes
+ * much memory.
+ */
+class Attachments {
+  readonly #known = new WeakMap<GlobalService, Workload["services"]>();
+
+  of(service: GlobalService, ports: readonly PortMapping[]): Workload["services"] {
+    const known = this.#known.get(service);
+    if (known !== undefined && Object.values(known).every((one) => isEqual(one, ports))) return known;
+    const made = servicePorts(keysOf(service).map((key) => [key, ports]));
+    this.#known.set(service, made);
+    return made;
+  }
+}
 
 const nowhere: Locality = { region: "", zone: "", subzone: "" };
 
@@ -79,18 +97,21 @@ function remoteBase(exported: Export): Workload {
 function gatewayWorkload(
   base: Workload,
   exported: Export,
-  reach: { readonly keys: readonly string[]; readonly links: readonly Peer[] },
+  reach: { readonly links: readonly Peer[]; readonly hostname: string },
 ): Workload | undefined {
   const capacity = exported.ready.reduce((sum, count) => sum + count.pods, 0);
-  const gateways = reach.links.flatMap((link) => link.dataPlane);
+  const [only] = reach.links;
+  const gateways =
+    only !== undefined && reach.links.length === 1 ? only.dataPlane : reach.links.flatMap((link) => link.dataPlane);
   if (capacity === 0 || gateways.length === 0) return undefined;
-  const hostname = `${exported.name}.${exported.namespace}.${exported.segmentDomain}`;
-  const ports = exported.ports.map(({ port }) => ({ servicePort: port, targetPort: port }));
+  const said = `${exported.name}.${exported.namespace}.${exported.segmentDomain}`;
+  // Mostly both call it the same.
+  const hostname = said === reach.hostname ? reach.hostname : said;
+  const region = reach.links.find((link) => link.region !== "")?.region ?? commonRegion(exported);
   return {
     ...base,
     capacity,
-    locality: { ...nowhere, region: reach.links.find((link) => link.region !== "")?.region ?? commonRegion(exported) },
-    services: attach(reach.keys, ports),
+    locality: region === "" ? nowhere : { ...nowhere, region },
     remote: { gateways, hostname, identities: exported.identities },
   };
 }
@@ -102,7 +123,7 @@ function commonRegion(exported: Export): string {
   return regions.size === 1 ? region : "";
 }
 
-function flatWorkload(base: Workload, endpoint: ExportedEndpoint, keys: readonly string[]): Workload {
+function flatWorkload(base: Workload, endpoint: ExportedEndpoint, services: Workload["services"]): Workload {
   const identity = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(endpoint.identity);
   return {
     ...base,
@@ -113,7 +134,7 @@ function flatWorkload(base: Workload, endpoint: ExportedEndpoint, keys: readonly
     trustDomain: identity?.[1] ?? base.trustDomain,
     serviceAccount: identity?.[3] ?? base.serviceAccount,
     locality: endpoint.locality,
-    services: attach(keys, endpoint.ports),
+    services,
   };
 }
 

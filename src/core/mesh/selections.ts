@@ -29,16 +29,7 @@ export function wireSelections(
   graph: Graph,
   from: { readonly localServices: LocalServices; readonly serviceEntries: ServiceEntries; readonly hosts: Hosts },
 ): Selections {
-  const ofServices = graph.derive<LocalService, Selection>(
-    "selections.ofServices",
-    from.localServices.rows,
-    function* (row, _r, key) {
-      const { namespace, selector, ports, hostname, published } = row;
-      const hostnames = published === undefined ? [hostname] : [hostname, published.hostname];
-      const services = hostnames.map((host) => `${namespace}/${host}`);
-      yield [`service/${key}`, { namespace, selector, services, ports, takesEntries: false }];
-    },
-  );
+  const ofServices = graph.view<LocalService, Selection>("selections.ofServices", from.localServices.rows, selectionOf);
   const ofEntries = graph.derive<UserEntry, Selection>(
     "selections.ofEntries",
     from.serviceEntries.users,
@@ -52,4 +43,10 @@ export function wireSelections(
   );
   const rows = graph.union("selections", ofServices, ofEntries);
   return { rows, byPair: graph.index(rows, "byPair", (row) => filedUnder(row.namespace, row.selector)) };
+}
+
+function selectionOf({ namespace, selector, ports, hostname, published }: LocalService): Selection {
+  const hostnames = published === undefined ? [hostname] : [hostname, published.hostname];
+  const services = hostnames.map((host) => `${namespace}/${host}`);
+  return { namespace, selector, services, ports, takesEntries: false };
 }

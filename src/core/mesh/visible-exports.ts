@@ -35,7 +35,8 @@ export function wireVisibleExports(
     const id = globalId(row.segment, row.namespace, row.name);
     const hostname = `${row.name}.${row.namespace}.${domain}`;
     // Generations grow with every change of a row; nothing here depends on them.
-    yield [key, { id, domain, hostname, isOwnSegment, exported: { ...row, generation: 0 } }];
+    const exported = row.generation === 0 ? row : { ...row, generation: 0 };
+    yield [key, { id, domain, hostname, isOwnSegment, exported }];
   });
 }
 
