@@ -26,7 +26,9 @@ const ending = new AbortController();
 const client = new MemoryKubeClient();
 const directory = mkdtempSync(join(tmpdir(), "tombolo-kubelet-"));
 const kubelets: Kubelet[] = [];
-const streams = new PodStreams(host, (uid) => kubelets.map((kubelet) => kubelet.find(uid)).find(Boolean));
+const streams = new PodStreams(host, ({ metadata: { uid = "" } }) =>
+  kubelets.map((kubelet) => kubelet.find(uid)).find(Boolean),
+);
 
 beforeAll(async () => {
   client.answer = ({ verb }) =>

@@ -41,6 +41,8 @@ export interface ApiServerOptions {
   readonly nodeStreams: NodeStreams;
   /** Address of the API server as pods reach it, for the endpoints of the `kubernetes` Service. */
   readonly advertise?: ListenAddress | undefined;
+  /** Waited for before each request is answered; the sandbox makes a server slow by it. */
+  readonly pace?: (() => Promise<void>) | undefined;
   /** Issuer of service-account tokens. */
   readonly issuer?: string | undefined;
 }
@@ -73,9 +75,16 @@ export async function startApiServer(host: Host, options: ApiServerOptions): Pro
   await bootstrap(client, { serviceCidr, advertise: options.advertise });
   const log = logAnswer(context, options.nodeStreams);
   const handler = new Handler({ verbs, identities, documents: documentsOf(registry, issuer), log });
+  const upgrade = upgradeAnswer(context, options.nodeStreams, handler);
   const listening = await listen(options.listen, options.tls, {
-    answer: (request, response) => handler.answer(request, response),
-    upgrade: upgradeAnswer(context, options.nodeStreams, handler),
+    answer: async (request, response) => {
+      await options.pace?.();
+      return handler.answer(request, response);
+    },
+    upgrade: async (...args) => {
+      await options.pace?.();
+      return upgrade(...args);
+    },
   });
   const first = listening.addresses[0];
   if (first === undefined) throw new Error(`The API server of ${name} was given no address to listen on.`);

@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import { type Command, CommandError, findCommand, helpOf, overview, parseFlags, UsageError } from "./command.ts";
 import { commands } from "./commands.ts";
 import { clusterNames } from "./commands/sandbox.ts";
+import { msOf } from "./commands/sandbox-fault.ts";
+import { nodeOf } from "./commands/sandbox-node.ts";
 import { pairsOf } from "./commands/link.ts";
 import { exitCode, explain } from "./explain.ts";
 import { KubeError } from "../../io/kube/client.ts";
@@ -131,5 +133,25 @@ describe("clusters of the sandbox", () => {
     expect(names("--clusters", "alpha,beta")).toEqual(["alpha", "beta"]);
     expect(() => names("--clusters", "0")).toThrow(UsageError);
     expect(() => names("--clusters", "Not_Good")).toThrow(/"Not_Good" cannot name a cluster/);
+  });
+});
+
+describe("faults of the sandbox", () => {
+  it.each([
+    ["cluster1/node2", "cluster1", "cluster1-node2"],
+    ["cluster1/cluster1-node2", "cluster1", "cluster1-node2"],
+    ["eu-west-node3", "eu-west", "eu-west-node3"],
+  ])("take %s for a node", (text, cluster, node) => expect(nodeOf(text)).toEqual({ cluster, node }));
+
+  it.each(["node2", "a/b-node1", "cluster1", "a/node"])("do not take %s for one", (text) =>
+    expect(() => nodeOf(text)).toThrow("names no node"),
+  );
+
+  it("last for a time with a unit, up to a maximum", () => {
+    expect([msOf("500ms", "for", 600_000), msOf("10s", "for", 600_000), msOf("2m", "for", 600_000)]).toEqual([
+      500, 10_000, 120_000,
+    ]);
+    for (const text of ["11m", "0s", "10", "-1s", "1h"])
+      expect(() => msOf(text, "for", 600_000)).toThrow("give a time");
   });
 });

@@ -7,6 +7,8 @@ import { gets } from "./commands/get.ts";
 import { install, uninstall } from "./commands/install.ts";
 import { link, unlink } from "./commands/link.ts";
 import { images, load } from "./commands/images.ts";
+import { faultCommands } from "./commands/sandbox-fault.ts";
+import { nodeStart, nodeStop } from "./commands/sandbox-node.ts";
 import { down, status, up } from "./commands/sandbox.ts";
 import { sandboxShell } from "./commands/sandbox-shell.ts";
 import { version } from "./commands/version.ts";
@@ -18,6 +20,9 @@ export const commands: readonly Command[] = [
   sandboxShell,
   load,
   images,
+  nodeStop,
+  nodeStart,
+  ...faultCommands,
   install,
   uninstall,
   expose,

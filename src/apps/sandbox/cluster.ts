@@ -18,8 +18,9 @@ import type { ServedKinds } from "./controllers/object-graph.ts";
 import { startControllers } from "./controllers/start.ts";
 import { machineResolvers, startDns } from "./dns/server.ts";
 import { Images } from "./images/catalogue.ts";
-import { Kubelet } from "./kubelet/kubelet.ts";
+import { FaultFollower } from "./faults/obey.ts";
 import type { ClusterInformers } from "./kubelet/kubelet.ts";
+import { NodeSwitch } from "./kubelet/node-switch.ts";
 import { rootModeOf } from "./kubelet/root-mode.ts";
 import type { NodeMeans } from "./kubelet/sandbox-pod.ts";
 import { PodStreams } from "./kubelet/streams.ts";
@@ -42,6 +43,8 @@ import type { ClusterState, SandboxState } from "./state.ts";
 export interface RunningCluster {
   readonly client: KubeClient;
   readonly url: string;
+  /** Reads the list of faults again and carries out what it says. */
+  readFaults(): Promise<void>;
   /** Ends every pod and closes the API server; the network is left for `removeClusterNetwork`. */
   stop(): Promise<void>;
 }
@@ -70,15 +73,12 @@ export async function startCluster(
   await removePath(readyFile(home, state.name));
   await makeDirectory(joinPath(directory, "pods"), 0o711);
   await makeNetwork(host, plan, directory);
-  const kubelets: Kubelet[] = [];
-  const streams = new PodStreams(host, (uid) => {
-    for (const kubelet of kubelets) {
-      const worker = kubelet.find(uid);
-      if (worker !== undefined) return worker;
-    }
-    return undefined;
-  });
-  const server = await serve(host, plan, directory, state, streams);
+  const nodes: NodeSwitch[] = [];
+  const streams = new PodStreams(host, (pod) => nodes.find(({ name }) => name === pod.spec.nodeName)?.workerOf(pod));
+  const pace = { lateMs: 0 };
+  const server = await serve(host, plan, directory, state, streams, () =>
+    pace.lateMs === 0 ? Promise.resolve() : host.clock.sleep(pace.lateMs),
+  );
   const { client } = server;
   await ensureDnsService(client, plan, state.dnsPort);
   const informers = startInformers(host, client, signal);
@@ -97,7 +97,7 @@ export async function startCluster(
   const means = await nodeMeans(plan, directory, home, sandbox, client, informers);
   for (const node of plan.nodes) {
     const own = { ...means, node, directory: joinPath(directory, "pods", node.name) };
-    kubelets.push(await Kubelet.start(host, own, informers, signal));
+    nodes.push(await NodeSwitch.on(host, own, informers));
   }
   const resolvers = machineResolvers((await readText("/etc/resolv.conf")) ?? "");
   const dnsAt = { address: hostAddress(plan.underlay), port: state.dnsPort };
@@ -106,16 +106,19 @@ export async function startCluster(
     startServiceProxy(host, plan, informers, signal),
     startDns(host, informers, resolvers, dnsAt, signal),
   ]);
+  const slowApi = (ms: number) => void (pace.lateMs = ms);
+  const follower = new FaultFollower(host, home, { name: state.name, nodes, slowApi });
   await writeAtomically(readyFile(home, state.name), `${ownPid()}\n`);
   host.log.info("cluster.ready", { cluster: state.name, url: server.url });
   const stop = async () => {
     await removePath(readyFile(home, state.name));
     // Before the end is told, so that nothing else reacts to the end of the pods' processes.
-    await Promise.all(kubelets.map((kubelet) => kubelet.stop()));
+    follower.stop();
+    await Promise.all(nodes.map((node) => node.stop()));
     ending.abort(new Error(`Cluster ${state.name} is ending.`));
     await server.close();
   };
-  return { client, url: server.url, stop };
+  return { client, url: server.url, readFaults: () => follower.read(), stop };
 }
 
 const countsOf = ({ index, nodes }: ClusterState) => ({ index, nodes });
@@ -134,6 +137,7 @@ const serve = (
   directory: string,
   state: ClusterState,
   streams: PodStreams,
+  pace: () => Promise<void>,
 ): Promise<ApiServer> => {
   const onUnderlay = { address: hostAddress(plan.underlay), port: state.apiPort };
   return startApiServer(host, {
@@ -146,6 +150,7 @@ const serve = (
     serviceCidr,
     nodeStreams: streams,
     advertise: onUnderlay,
+    pace,
   });
 };
 

@@ -21,6 +21,7 @@ async function main(): Promise<void> {
   process.on("SIGPIPE", () => undefined);
   const host = systemHost("info");
   const cluster = await startCluster(host, home, state, own);
+  process.on("SIGHUP", () => void cluster.readFaults());
   host.log.info("cluster.stopping", { cluster: name, why: await stopped });
   await cluster.stop();
   process.exit(0);

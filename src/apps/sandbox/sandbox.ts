@@ -16,6 +16,8 @@ import {
 import type { Host } from "../../io/host/host.ts";
 import { environment } from "../../io/host/processes.ts";
 import { makeCertificates } from "./certificates.ts";
+import { forgetFaults } from "./faults/control.ts";
+import { faultsFile } from "./faults/file.ts";
 import { kubeconfigPaths, withClusters, withoutClusters } from "./kubeconfig.ts";
 import { clusterProcesses, endClusterProcesses, isApiReady, readyPid, startClusterProcess } from "./launch.ts";
 import { withLock } from "./lock.ts";
@@ -83,8 +85,7 @@ export async function up(host: Host, options: UpOptions): Promise<SandboxSummary
     await makeBridge(state.id, state.underlay);
     const names = options.clusters ?? state.clusters.map(({ name }) => name);
     const wanted = state.clusters.filter(({ name }) => names.includes(name));
-    const started = await Promise.all(wanted.map((cluster) => startOne(host, home, state, cluster, options)));
-    const pids = new Map(started);
+    const pids = await startAll(host, home, state, wanted, options);
     const clusters = state.clusters.map((one) => ({ ...one, pid: pids.get(one.name) ?? one.pid }));
     options.progress("writing the kubeconfig");
     const kubeconfig = await mergeKubeconfig(wanted);
@@ -99,18 +100,38 @@ async function save(home: string, state: SandboxState): Promise<void> {
   giveToCaller(stateFile(home));
 }
 
+/** Pid by name. What runs already is left as it is. */
+async function startAll(
+  host: Host,
+  home: string,
+  state: SandboxState,
+  wanted: readonly ClusterState[],
+  options: UpOptions,
+): Promise<ReadonlyMap<string, number>> {
+  const pids = new Map<string, number>();
+  for (const cluster of wanted) {
+    const pid = await readyPid(home, state, cluster);
+    if (pid === undefined) await forgetFaults(host, home, state, cluster.name);
+    else {
+      options.progress(`${cluster.name} is running`);
+      pids.set(cluster.name, pid);
+    }
+  }
+  await Promise.all(
+    wanted
+      .filter(({ name }) => !pids.has(name))
+      .map(async (cluster) => pids.set(cluster.name, await startOne(host, home, state, cluster, options))),
+  );
+  return pids;
+}
+
 async function startOne(
   host: Host,
   home: string,
   state: SandboxState,
   cluster: ClusterState,
   options: UpOptions,
-): Promise<[string, number]> {
-  const running = await readyPid(home, state, cluster);
-  if (running !== undefined) {
-    options.progress(`${cluster.name} is running`);
-    return [cluster.name, running];
-  }
+): Promise<number> {
   // A process that hangs, or is not ready, makes room for a new one.
   const left = clusterProcesses(listNow("/proc"), state.id, cluster.name);
   await endClusterProcesses(
@@ -121,7 +142,7 @@ async function startOne(
   options.progress(`starting ${cluster.name}`);
   const pid = await startClusterProcess(host, home, state, cluster, options.signal);
   options.progress(`${cluster.name} is ready`);
-  return [cluster.name, pid];
+  return pid;
 }
 
 /** The state with all wanted clusters in it. */
@@ -235,6 +256,7 @@ export async function down(
     await removePath(joinPath(home, "clusters"));
     await removePath(joinPath(home, "images.json"));
     await removePath(meshRootFile(home));
+    await removePath(faultsFile(home));
     await removePath(stateFile(home));
   });
   if (listNow(home).length === 0) await removePath(home);

@@ -125,15 +125,16 @@ async function giveRange({ mirrors }: Cluster, node: Node, podCidr: string): Pro
 }
 
 async function markUnknown({ mirrors, host }: Cluster, events: EventRecorder, node: Node): Promise<void> {
-  const unknown: NodeCondition = {
-    ...readyOf(node),
-    type: "Ready",
+  const unknown = {
     status: "Unknown",
     reason: "NodeStatusUnknown",
     message: "Kubelet stopped posting node status.",
     lastTransitionTime: isoSeconds(host.clock.now()),
-  };
-  const conditions = [...(node.status?.conditions ?? []).filter(({ type }) => type !== "Ready"), unknown];
+  } as const;
+  const others = (node.status?.conditions ?? []).filter(({ type }) => type !== "Ready");
+  const conditions: NodeCondition[] = [...others, readyOf(node) ?? { type: "Ready", status: "Unknown" }].map(
+    (known) => ({ ...known, ...unknown }),
+  );
   await mirrors.nodes.update({ ...node, status: { ...node.status, conditions } }, "status");
   events.record(node, "Normal", "NodeNotReady", `Node ${node.metadata.name} status is now: NodeNotReady`);
 }

@@ -35,26 +35,37 @@ export class Kubelet {
   }
 
   /** The node's namespace must be there already. */
-  static async start(host: Host, means: NodeMeans, informers: ClusterInformers, signal: AbortSignal): Promise<Kubelet> {
+  static async start(
+    host: Host,
+    means: NodeMeans,
+    informers: ClusterInformers,
+    signal: AbortSignal,
+    /** Every change that is heard is taken in through it; a frozen node holds them back. */
+    heard: (act: () => void) => void = (act) => act(),
+  ): Promise<Kubelet> {
     const events = startEvents(host, means.client, "kubelet", signal);
     const kubelet = new Kubelet(host, means, events);
     await startNode(host, means.client, means.plan, means.node, signal);
     await Promise.all([informers.pods.synced, informers.configMaps.synced, informers.secrets.synced]);
     await kubelet.removeOldDirectories([...informers.pods.objects.values()]);
     informers.pods.onChange((changes) => {
-      if (signal.aborted) return;
-      for (const { before, after } of changes) kubelet.take(before, after);
+      heard(() => {
+        if (signal.aborted) return;
+        for (const { before, after } of changes) kubelet.take(before, after);
+      });
     });
     for (const [kind, informer] of [
       ["ConfigMap", informers.configMaps] as const,
       ["Secret", informers.secrets] as const,
     ]) {
       informer.onChange((changes) => {
-        for (const { before, after } of changes) {
-          const changed = after ?? before;
-          if (changed !== undefined)
-            kubelet.refreshVolumes(kind, changed.metadata.namespace ?? "", changed.metadata.name);
-        }
+        heard(() => {
+          for (const { before, after } of changes) {
+            const changed = after ?? before;
+            if (changed !== undefined)
+              kubelet.refreshVolumes(kind, changed.metadata.namespace ?? "", changed.metadata.name);
+          }
+        });
       });
     }
     return kubelet;
@@ -63,6 +74,11 @@ export class Kubelet {
   /** The worker of a pod of this node. */
   find(uid: string): PodWorker | undefined {
     return this.workers.get(uid);
+  }
+
+  /** Network namespaces of its pods. */
+  podNamespaces(): readonly string[] {
+    return [...this.workers.values()].map(({ sandbox }) => sandbox.networkName).filter((name) => name !== "");
   }
 
   /** Ends all processes of the node's pods. */

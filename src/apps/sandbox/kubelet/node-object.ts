@@ -1,4 +1,7 @@
-/** Registers a node, and keeps saying that it is alive: a Lease every ten seconds, the Node's status every minute. */
+/**
+ * Registers a node, and keeps saying that it is alive: a Lease every ten seconds, the Node's status every minute, and at once
+ * when somebody has taken it for dead.
+ */
 import { arch, cpus, totalmem, release } from "node:os";
 import { errorText } from "../../../core/api/error-text.ts";
 import type { Lease, Node } from "../../../core/api/kube.ts";
@@ -88,7 +91,7 @@ export async function startNode(
   signal: AbortSignal,
 ): Promise<void> {
   const beat = async (round: number): Promise<void> => {
-    if (round % statusEvery === 0) await writeNode(host, client, plan, node);
+    if (round % statusEvery === 0 || !(await isKnownReady(client, node))) await writeNode(host, client, plan, node);
     await writeLease(host, client, node);
   };
   await untilWritten(host, signal, node, () => beat(0));
@@ -115,6 +118,16 @@ async function untilWritten(
       host.log.warn("node.heartbeat_failed", { node: node.name, cause });
       await host.clock.sleep(retryMs, signal).catch(() => undefined);
     }
+  }
+}
+
+async function isKnownReady(client: KubeClient, { name }: NodePlan): Promise<boolean> {
+  try {
+    const { status } = await client.get(builtin.nodes, { name });
+    return status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false;
+  } catch (error) {
+    if (isReason(error, "NotFound")) return false;
+    throw error;
   }
 }
 

@@ -146,6 +146,8 @@ export class PodWorker {
       podIp: this.podIp,
       logDirectory: this.sandbox.logDirectory,
       prepare: async (container, attempt) => {
+        if (await this.sandbox.renewNamespaces(this.pod))
+          this.record("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
         const prepared = await this.sandbox.prepare(this.pod, container, attempt);
         this.record("Normal", "Pulled", `Container image "${container.image}" already present on machine`);
         return prepared;

@@ -17,6 +17,8 @@ export interface Exit {
 /** What all containers of a pod share. */
 export interface PodNamespaces {
   readonly paths: NamespacePaths;
+  /** Someone else has ended the pause process: nothing can be started in here any more. */
+  isOver(): boolean;
   /** Ends the pause process, and with it everything in the pod's pid namespace. */
   end(): Promise<void>;
 }
@@ -49,7 +51,8 @@ export async function startPause(options: {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
-  const exit = ended(child);
+  let isOver = false;
+  const exit = ended(child).finally(() => (isOver = true));
   const errors: string[] = [];
   child.stderr?.on("data", (chunk: Buffer) => void errors.push(chunk.toString("utf8")));
   const isReady = await new Promise<boolean>((resolve) => {
@@ -66,6 +69,7 @@ export async function startPause(options: {
       ipc: ofChild("ipc"),
       ...(options.hostPid ? {} : { pid: ofChild("pid_for_children") }),
     },
+    isOver: () => isOver,
     end: async () => {
       // The whole group: without a pid namespace of its own, its sleeping child would outlive it.
       sendSignal(-pid, "SIGKILL");

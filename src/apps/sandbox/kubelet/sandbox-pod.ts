@@ -47,6 +47,7 @@ export class SandboxPod {
   private readonly directory: string;
   private readonly isHostNetwork: boolean;
   private namespaces: PodNamespaces | undefined;
+  private renewing: Promise<PodNamespaces> | undefined;
 
   constructor(host: Host, means: NodeMeans, pod: Pod, podIp: string) {
     this.host = host;
@@ -79,17 +80,44 @@ export class SandboxPod {
     await makeDirectory(this.directory, 0o711);
     if (this.isHostNetwork) this.networkName = node.netns;
     else this.networkName = (await makePodNetwork(plan, node, { uid: this.uid, address: this.place.podIp })).netns;
-    const hostname = this.isHostNetwork ? node.name : hostnameOf(pod);
-    this.namespaces = await startPause({
+    const hostname = this.hostnameFor(pod);
+    this.namespaces = await this.makeNamespaces(pod);
+    await writeAtomically(joinPath(this.directory, "resolv.conf"), resolvConf(pod));
+    await writeAtomically(joinPath(this.directory, "hosts"), hostsFile(pod, this.place.podIp));
+    await writeAtomically(joinPath(this.directory, "hostname"), `${hostname}\n`);
+  }
+
+  private hostnameFor(pod: Pod): string {
+    return this.isHostNetwork ? this.means.node.name : hostnameOf(pod);
+  }
+
+  private makeNamespaces(pod: Pod): Promise<PodNamespaces> {
+    return startPause({
       netns: netnsPath(this.networkName),
-      hostname,
+      hostname: this.hostnameFor(pod),
       hostPid: pod.spec.hostPID === true,
       // By this a program that reads /proc can tell which pod a namespace belongs to.
       env: { PATH: this.means.path, TOMBOLO_POD_UID: this.uid },
     });
-    await writeAtomically(joinPath(this.directory, "resolv.conf"), resolvConf(pod));
-    await writeAtomically(joinPath(this.directory, "hosts"), hostsFile(pod, this.place.podIp));
-    await writeAtomically(joinPath(this.directory, "hostname"), `${hostname}\n`);
+  }
+
+  /**
+   * Makes the namespaces anew when their pause process was killed, which ended every container in them; the network, with
+   * the pod's address, has outlived it. True for the one call that did so.
+   */
+  async renewNamespaces(pod: Pod): Promise<boolean> {
+    if (this.renewing !== undefined) {
+      await this.renewing;
+      return false;
+    }
+    if (this.namespaces?.isOver() !== true) return false;
+    this.renewing = this.makeNamespaces(pod);
+    try {
+      this.namespaces = await this.renewing;
+    } finally {
+      this.renewing = undefined;
+    }
+    return true;
   }
 
   /** A fresh root, the command and the environment of one run of a container. */

@@ -21,15 +21,16 @@ const notFound = (message: string): KubeError => new KubeError(404, "NotFound", 
 
 export class PodStreams implements NodeStreams {
   private readonly host: Host;
-  private readonly find: (uid: string) => PodWorker | undefined;
+  private readonly find: (pod: Pod) => PodWorker | undefined;
 
-  constructor(host: Host, find: (uid: string) => PodWorker | undefined) {
+  /** `find` may throw the reason why the pod's node gives no answer. */
+  constructor(host: Host, find: (pod: Pod) => PodWorker | undefined) {
     this.host = host;
     this.find = find;
   }
 
   private worker(pod: Pod): PodWorker {
-    const worker = this.find(pod.metadata.uid ?? "");
+    const worker = this.find(pod);
     if (worker === undefined) throw notFound(`pod ${pod.metadata.name} does not run on a node of this cluster`);
     return worker;
   }

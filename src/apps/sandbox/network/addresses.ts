@@ -40,6 +40,8 @@ export const limits = { clusters: 99, nodes: 99 } as const;
 
 export const bridgeName = (sandboxId: string): string => `tmb-${sandboxId}`;
 export const hostAddress = (underlay: string): string => `${underlay}.0.1`;
+/** Nodes and LoadBalancer addresses of a cluster. */
+export const clusterCidr = (underlay: string, index: number): string => `${underlay}.${index}.0/24`;
 /** All pods of a cluster. */
 export const clusterPodCidr = (index: number): string => `10.${10 + index}.0.0/16`;
 /** All nodes share one machine: what a pod sees of its node's /run is a directory of the node's own. */

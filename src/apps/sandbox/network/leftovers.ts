@@ -18,7 +18,7 @@ export const namespacesOf = (sandboxId: string, cluster?: string): readonly stri
 };
 
 /** Processes that live in one of these namespaces. */
-function processesIn(netns: readonly string[]): readonly number[] {
+export function processesIn(netns: readonly string[]): readonly number[] {
   const wanted = new Set(netns.flatMap((name) => identityNow(netnsPath(name)) ?? []));
   if (wanted.size === 0) return [];
   return listNow("/proc").flatMap((entry) => {
@@ -92,4 +92,13 @@ export async function removeSandboxNetwork(host: Host, sandboxId: string): Promi
     if (link.startsWith(`${bridge}-`)) await run("ip", ["link", "del", link]);
   }
   if (listNow("/sys/class/net").includes(bridge)) await run("ip", ["link", "del", bridge]);
+  await removeTables(sandboxId);
+}
+
+/** Rules on the machine itself are those of faults alone. */
+async function removeTables(sandboxId: string): Promise<void> {
+  const { stdout } = await run("nft", ["list", "tables"]);
+  for (const [, family = "", table = ""] of stdout.matchAll(/^table (\S+) (\S+)$/gm)) {
+    if (table.startsWith(`tmb_${sandboxId}_`)) await run("nft", ["delete", "table", family, table]);
+  }
 }
