@@ -38,7 +38,7 @@ export class Gate {
 export const gatedHost = (host: Host, gate: Gate): Host => ({
   ...host,
   clock: {
-    now: () => host.clock.now(),
+    ...host.clock,
     sleep: async (ms, signal) => {
       await host.clock.sleep(ms, signal);
       await gate.passed();
