@@ -106,6 +106,25 @@ describe("a denied client", () => {
   });
 });
 
+describe("the port of a connection that has ended", () => {
+  const nobody: Policy = { name: "nobody", namespace: "shop", scope: "namespace", action: "allow", groups: [] };
+  const web = `http://${pods.near.ip}:8080/`;
+
+  it("is no way past the gate", async () => {
+    // The app closes first, so its socket stays for a minute; the proxy dialled it from this port of the stranger's address.
+    expect((await curl("stranger", web)).text).toBe("near 10.42.1.9");
+    const kept = await lab.wire.exec("near", "ss", ["-Htan", "state", "time-wait", "sport = :8080"]);
+    const port = /10\.42\.1\.9:(\d+)/.exec(kept)?.[1];
+    expect(port).toBeDefined();
+    // Allowed, it is a connection like any other.
+    expect((await curl("stranger", "--local-port", port ?? "", web)).text).toBe("near 10.42.1.9");
+    replica.setPolicy(nobody);
+    await poll("the policy", async () => (await curl("stranger", web)).text === "");
+    expect((await curl("stranger", "--local-port", port ?? "", web)).text).toBe("");
+    replica.removePolicy("shop/nobody");
+  });
+});
+
 describe("a policy of every kind of match", () => {
   const cidr = "10.42.0.0/16";
   const none = {

@@ -104,5 +104,7 @@ export const probeHostname = (cluster: string): string => `tombolo-probe.${clust
 
 /** Socket mark of the proxy's own connections: never captured again. */
 export const proxyMark = 1337;
+/** Mark of what a proxy sends to an app under its client's address, and of the app's replies, which belong to the proxy. */
+export const originalSourceMark = 273;
 /** Source address that kubelet probes carry when they enter a pod. */
 export const probeAddress = "169.254.7.127";

@@ -1,5 +1,5 @@
 /** Building blocks that several resources share: filters, transport sockets and the settings measured to work. */
-import { proxyMark } from "../api/names.ts";
+import { originalSourceMark, proxyMark } from "../api/names.ts";
 import { filterState, metadataKey, trustSecretName } from "./names.ts";
 import { extension, type Json, type JsonObject } from "./resource.ts";
 
@@ -24,7 +24,7 @@ const onDemandTimeout = "3s";
  * apps that merely do not read for a while.
  */
 export const tcpKeepalive: JsonObject = { keepalive_probes: 2, keepalive_time: 1, keepalive_interval: 1 };
-const socketMark: JsonObject = { level: 1, name: 36, int_value: proxyMark, state: "STATE_PREBIND" };
+const socketMark = (mark: number): JsonObject => ({ level: 1, name: 36, int_value: mark, state: "STATE_PREBIND" });
 
 export const circuitBreakers: JsonObject = {
   thresholds: [{ max_connections: 100_000, max_pending_requests: 100_000, max_requests: 100_000, max_retries: 1000 }],
@@ -50,15 +50,19 @@ export const outlierDetection: JsonObject = {
  */
 export const loadBalancing: JsonObject = { healthy_panic_threshold: { value: 1 }, update_merge_window: "0s" };
 
-/** Sockets leave from the network namespace that the connection's filter state names, never captured again. */
-export const bindInNamespace: JsonObject = {
+const bindMarked = (mark: number): JsonObject => ({
   source_address: { address: "0.0.0.0", port_value: 0 },
-  socket_options: [socketMark],
+  socket_options: [socketMark(mark)],
   local_address_selector: {
     name: "envoy.upstream.local_address_selector.filter_state_override",
     typed_config: extension("local_address_selectors.filter_state_override.v3.Config"),
   },
-};
+});
+
+/** Sockets leave from the network namespace that the connection's filter state names, never captured again. */
+export const bindInNamespace = bindMarked(proxyMark);
+/** The same, to the app of that namespace under its client's address. */
+export const bindForApp = bindMarked(originalSourceMark);
 
 export const originalDst: JsonObject = {
   name: "original_dst",
@@ -66,7 +70,7 @@ export const originalDst: JsonObject = {
 };
 export const originalSrc: JsonObject = {
   name: "original_src",
-  typed_config: extension("filters.listener.original_src.v3.OriginalSrc", { mark: proxyMark }),
+  typed_config: extension("filters.listener.original_src.v3.OriginalSrc", { mark: originalSourceMark }),
 };
 export const tlsInspector: JsonObject = {
   name: "tls_inspector",

@@ -1,6 +1,6 @@
 /** The Envoy clusters that every node has. */
 import { staticCluster } from "./names.ts";
-import { bindInNamespace, circuitBreakers, internalUpstream } from "./parts.ts";
+import { bindForApp, circuitBreakers, internalUpstream } from "./parts.ts";
 import { envoyType, type EnvoyResource, type JsonObject } from "./resource.ts";
 
 const cluster = (name: string, fields: JsonObject): EnvoyResource => ({
@@ -25,7 +25,7 @@ export const nodeClusters: readonly EnvoyResource[] = [
     type: "ORIGINAL_DST",
     lb_policy: "CLUSTER_PROVIDED",
     cleanup_interval: "60s",
-    upstream_bind_config: bindInNamespace,
+    upstream_bind_config: bindForApp,
   }),
   cluster(staticCluster.denied, {
     type: "STATIC",

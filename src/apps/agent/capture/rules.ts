@@ -2,10 +2,8 @@
  * The nftables rules of capture, as text: one table in each captured pod, one table on the node. Each text replaces its
  * table atomically; connections that are open keep their translation.
  */
-import { port, probeAddress, proxyMark } from "../../../core/api/names.ts";
+import { originalSourceMark, port, probeAddress, proxyMark } from "../../../core/api/names.ts";
 
-/** Connection mark of those whose client address Envoy took over: replies come back to Envoy's socket. */
-const originalSourceMark = 273;
 /** Routing table in a pod that delivers such replies locally. */
 const localRouteTable = 100;
 
@@ -19,6 +17,18 @@ export interface PodRules {
   readonly isDraining: boolean;
 }
 
+/** Connection tracking zone of the proxy's own connections in a pod. */
+const proxyZone = 15;
+
+/** Nobody opens a connection with it: what went through address translation has its translation already. */
+const notFirst = "tcp flags & (fin | syn | rst | ack) != syn";
+const first = "tcp flags & (fin | syn | rst | ack) == syn";
+
+/** Longer than the 60 s for which Linux keeps a closed socket. */
+const servedSeconds = 70;
+/** Beyond it some connections are refused that a closed one stands in the way of, and tried again by the caller's proxy. */
+const servedMax = 131_072;
+
 const dnsChain = (address: string): string => `
   chain dns {
     type nat hook output priority -110;
@@ -28,24 +38,51 @@ const dnsChain = (address: string): string => `
   }`;
 
 /**
+ * Connection tracking keeps the proxy's own connections apart (`zone`). Under its client's address it opens a connection to
+ * the app that may have the very addresses and ports of another one from that client: in one table they would be taken for
+ * each other, and a packet from outside would go past the proxy, straight to the app. It also connects to addresses that
+ * the app dials. Only the first direction has the zone: answers of an app are not to be told from others by anything else.
+ *
+ * Only a connection's first packet is ever redirected: those that were open before the capture go on as they are.
+ *
  * Inbound is redirected only where the app has a socket (`socket wildcard` matches bound and wildcard-bound ones): a
  * connection to a port nobody listens on is refused by the kernel, and the caller's proxy goes on to the next endpoint.
- * Nobody but the redirect reaches the proxy's own ports, which would send a connection in a circle.
+ * A socket that the app has just closed hides the one that listens from `socket`; `served` knows where that may be. What is
+ * not redirected is refused: nothing from outside reaches the app past the proxy. Nobody but the redirect reaches the
+ * proxy's own ports, which would send a connection in a circle.
  */
 export const podRules = ({ dnsAddress, isDraining }: PodRules): string => `table ip ${podTable}
 delete table ip ${podTable}
 table ip ${podTable} {
+  set served {
+    type ipv4_addr . inet_service . inet_service
+    size ${servedMax}
+    flags dynamic, timeout
+    timeout ${servedSeconds}s
+  }
+  chain own_in {
+    type filter hook prerouting priority -300;
+    meta mark { ${originalSourceMark}, ${proxyMark} } ct original zone set ${proxyZone}
+  }
+  chain own_out {
+    type filter hook output priority -300;
+    meta mark ${originalSourceMark} tcp flags & (syn | fin) != 0 update @served { ip saddr . tcp sport . tcp dport }
+    meta mark { ${originalSourceMark}, ${proxyMark} } ct original zone set ${proxyZone}
+  }
   chain inbound {
     type nat hook prerouting priority -100;
+    ${notFirst} return
     iifname "lo" return
     ip saddr ${probeAddress} return
     fib daddr type != local return
     meta l4proto tcp socket wildcard 0 redirect to :${port.inbound}
     meta l4proto tcp socket wildcard 1 redirect to :${port.inbound}
+    ip saddr . tcp sport . tcp dport @served redirect to :${port.inbound}
   }
   chain outbound {
     type nat hook output priority -100;
     meta mark ${proxyMark} return
+    ${notFirst} return
     oifname "lo" return
     ip daddr 127.0.0.0/8 return
     meta l4proto tcp redirect to :${port.outbound}
@@ -54,10 +91,11 @@ table ip ${podTable} {
     type filter hook input priority 0;
     ${isDraining ? `tcp dport ${port.inbound} tcp flags & (syn|ack) == syn reject with tcp reset` : ""}
     tcp dport { ${port.outbound}, ${port.inbound} } ct status & dnat == 0 ct state new reject with tcp reset
+    iifname != "lo" ip saddr != ${probeAddress} ${first} ct status & dnat == 0 reject with tcp reset
   }
   chain source_in {
     type filter hook prerouting priority -150;
-    meta mark ${proxyMark} ct mark set ${originalSourceMark}
+    meta mark ${originalSourceMark} ct mark set ${originalSourceMark}
   }
   chain source_out {
     type route hook output priority -150;
