@@ -83,7 +83,7 @@ spec:
 const client = `
 apiVersion: v1
 kind: Pod
-metadata: {name: client, namespace: ${namespace}}
+metadata: {name: client, namespace: ${namespace}, labels: {app: client}}
 spec:
   containers: [{name: client, image: nicolaka/netshoot:latest, command: [sleep, infinity]}]
 `;
@@ -131,12 +131,14 @@ describe("a label", () => {
     await sandbox.apply("cluster1", app("typo", "solo.io/service-scope: globl"));
     const message = await warning(namespace, "typo", "UnknownScope");
     expect(message).toContain(`Service ${namespace}/typo: label solo.io/service-scope=globl is not known`);
-    expect(message).toContain("use global, segment or global-only");
+    expect(message).toContain("Use global, segment or global-only");
   });
 
   it("that takes over without a scope is an event on the Service", async () => {
     await sandbox.apply("cluster1", app("alone", 'solo.io/service-takeover: "true"'));
-    expect(await warning(namespace, "alone", "TakeoverWithoutScope")).toContain("add solo.io/service-scope=global");
+    expect(await warning(namespace, "alone", "TakeoverWithoutScope")).toContain(
+      "Add label solo.io/service-scope=global",
+    );
   });
 
   it("that names a Segment nobody made is told, and nothing moves", async () => {
@@ -174,19 +176,76 @@ spec:
   });
 });
 
+describe("a Segment", () => {
+  const segment = (name: string, domain: string) => `
+apiVersion: admin.solo.io/v1alpha1
+kind: Segment
+metadata: {name: ${name}, namespace: istio-system}
+spec: {domain: ${domain}}
+`;
+
+  it("that only one cluster has says which one lacks it, and kubectl shows who uses it", async () => {
+    await sandbox.apply("cluster1", segment("lonely", "lonely.internal"));
+    try {
+      const { message } = await refusal("segment", "istio-system/lonely", "SharedWithPeers");
+      expect(message).toContain("Segment lonely: linked clusters do not have it: cluster2.");
+      const table = await sandbox.kubectl("cluster1", "-n istio-system get segments");
+      expect(table).toMatch(/^NAME +DOMAIN +CLUSTERS +SERVICES +ACCEPTED +AGE$/m);
+      expect(table).toMatch(/^lonely +lonely.internal +\[\] +0 +True +/m);
+      await sandbox.apply("cluster2", segment("lonely", "lonely.internal"));
+      await condition("segment", "istio-system/lonely", "SharedWithPeers", ({ status }) => status === "True");
+    } finally {
+      for (const cluster of sandbox.clusters) {
+        await sandbox.kubectl(cluster, "-n istio-system delete segment lonely --ignore-not-found");
+      }
+    }
+  });
+
+  it("with a domain of Kubernetes is refused", async () => {
+    await sandbox.apply("cluster1", segment("greedy", "greedy.cluster.local"));
+    expect((await refusal("segment", "istio-system/greedy")).reason).toBe("ReservedDomain");
+    await sandbox.kubectl("cluster1", "-n istio-system delete segment greedy");
+  });
+});
+
+describe("an AuthorizationPolicy", () => {
+  it("that Envoy refuses says so with Envoy's words, and is accepted again once it is mended", async () => {
+    const policy = (source: string) => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: strange, namespace: ${namespace}}
+spec:
+  selector: {matchLabels: {app: client}}
+  action: DENY
+  rules: [{from: [{source: {namespaces: ["${source}"]}}]}]
+`;
+    await sandbox.apply("cluster1", policy("ä"));
+    const { reason, message } = await refusal("authorizationpolicy", `${namespace}/strange`, "ZtunnelAccepted");
+    expect(reason).toBe("Refused");
+    expect(message).toContain(`AuthorizationPolicy ${namespace}/strange: Envoy on node`);
+    expect(await warning(namespace, "client", "PolicyRefused")).toContain(`${namespace}/strange`);
+    await sandbox.apply("cluster1", policy("other"));
+    await condition(
+      "authorizationpolicy",
+      `${namespace}/strange`,
+      "ZtunnelAccepted",
+      ({ status }) => status === "True",
+    );
+    await sandbox.kubectl("cluster1", `-n ${namespace} delete authorizationpolicy strange`);
+  });
+});
+
 describe("a Gateway", () => {
   const remove = (name: string) => sandbox.kubectl("cluster1", `-n ${gateways} delete gateway ${name}`);
 
-  it("of a class that nobody serves is left alone and stops nothing", async () => {
+  it("of a class that nobody serves is told so, as it was surely meant for the mesh", async () => {
     await sandbox.apply(
       "cluster1",
       remote("other-class", "other", "192.0.2.1").replace("istio-remote\n", "someone-elses\n"),
     );
-    const listed = await sandbox.kubectl(
-      "cluster1",
-      `-n ${gateways} get gateway other-class -o jsonpath={.status.conditions}`,
-    );
-    expect(listed).not.toContain('"True"');
+    const { reason, message } = await refusal("gateway", `${gateways}/other-class`);
+    expect(reason).toBe("UnknownClass");
+    expect(message).toContain("class someone-elses is unknown in this cluster");
     await remove("other-class");
   });
 
@@ -201,7 +260,7 @@ describe("a Gateway", () => {
     const text = remote("no-network", "cluster9", "192.0.2.1").replace(/, topology.istio.io\/network: \w+/, "");
     await sandbox.apply("cluster1", text);
     expect((await refusal("gateway", `${gateways}/no-network`)).message).toContain(
-      "add label topology.istio.io/network",
+      "Add label topology.istio.io/network",
     );
     await remove("no-network");
   });
@@ -233,7 +292,7 @@ describe("a Gateway", () => {
 });
 
 describe("a plugged-in intermediate", () => {
-  it("that does not lead to its root is named in the log, and the one before stays in use", async () => {
+  it("that does not lead to its root is an event on its Secret, and the one before stays in use", async () => {
     const kept = await sandbox.json<{ data: Record<string, string> }>("cluster1", "-n istio-system get secret cacerts");
     const other = await sandbox.tryRun(
       "openssl",
@@ -253,12 +312,9 @@ describe("a plugged-in intermediate", () => {
     const stranger = Buffer.from(other.stdout).toString("base64");
     await sandbox.kubectl("cluster1", patch({ "root-cert.pem": stranger, "cert-chain.pem": stranger }));
     try {
-      const line = await poll("the problem in the control plane's log", async () => {
-        const log = await sandbox.kubectl("cluster1", "-n istio-system logs deploy/tombolod --tail=100");
-        return log.split("\n").find((text) => text.includes("ca.problem"));
-      });
-      expect(line).toContain("cacerts");
-      expect(line).toContain("leads to no root in root-cert.pem");
+      const message = await warning("istio-system", "cacerts", "UnusableAuthority");
+      expect(message).toContain("Secret istio-system/cacerts, key ca-cert.pem: its issuer");
+      expect(message).toContain("leads to no root in root-cert.pem");
       expect((await request()).code).toBe(0);
     } finally {
       await sandbox.kubectl(

@@ -2,14 +2,14 @@
  * The agent of a node: follows the node's pods and the model, captures, keeps certificates, answers DNS, runs Envoy.
  * Wiring only; each part owns its own state.
  */
-import { agentName, port, systemNamespace } from "../../core/api/names.ts";
+import { agentName, annotation, port, systemNamespace } from "../../core/api/names.ts";
 import { builtin } from "../../core/api/resources.ts";
 import { podListenerName } from "../../core/envoy/names.ts";
 import { nodeResourceSet } from "../../core/envoy/resource-set.ts";
 import type { LocalPod, NodeView, ProbeEnds } from "../../core/envoy/view.ts";
 import { podWorkloadUid } from "../../core/envoy/endpoints.ts";
 import { type Locality, spiffeId } from "../../core/mesh/model.ts";
-import { MeshReplica, type ReplicaChange } from "../../core/mesh/replica.ts";
+import { MeshReplica, policyKey, type ReplicaChange } from "../../core/mesh/replica.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
 import { isReason, type KubeClient } from "../../io/kube/client.ts";
@@ -28,6 +28,7 @@ import { serveMeshDns } from "./dns.ts";
 import type { Surroundings } from "./gateway.ts";
 import { serveHealth } from "./health.ts";
 import { modelClient } from "./model.ts";
+import { RefusedGates } from "./refused-gates.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
 
 /** A rollout waits for the capture of a node's pods, but one pod that cannot be captured does not stop it for ever. */
@@ -169,6 +170,12 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     proxy.source.refresh();
   };
   changed();
+  proxy.source.closedListener = new RefusedGates(host, client, {
+    podsByUid,
+    signal,
+    saidOn: (pod) => pods.annotationOf(pod, annotation.refusedPolicies),
+    policiesOf: (pod) => policiesOf(replica, podWorkloadUid(config.cluster, pod)),
+  });
   const captor = captorOf(host, config, pods, client, { proxy, podsByUid, signal, changed });
   const model = modelClient(host, config, replica, { connected: () => certificates.store.retryFailed() });
   const following = [model.run(signal), certificates.followRoot(() => proxy.source.refresh(), signal)];
@@ -187,6 +194,11 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   dns?.close();
   certificates.store.close();
   await Promise.all(following);
+}
+
+function policiesOf(replica: MeshReplica, uid: string): readonly string[] {
+  const workload = replica.workload(uid);
+  return workload === undefined ? [] : replica.policiesFor(workload).map(policyKey);
 }
 
 interface NodeHealth {

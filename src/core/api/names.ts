@@ -41,6 +41,8 @@ export const annotation = {
   dataPlaneServiceType: "peering.solo.io/preferred-data-plane-service-type",
   /** Pod: `enabled` once the agent has captured it (set by the agent only). */
   redirection: "ambient.istio.io/redirection",
+  /** Pod: why Envoy refused its policies, as JSON (set by the agent only). */
+  refusedPolicies: "tombolo/refused-policies",
   dnsCapture: "ambient.istio.io/dns-capture",
 } as const;
 

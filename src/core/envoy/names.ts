@@ -9,6 +9,9 @@ export const podListenerName = {
 
 export const isGateName = (name: string): boolean => name.startsWith(podListenerName.gate(""));
 
+export const podUidOfGate = (name: string): string | undefined =>
+  isGateName(name) ? name.slice(podListenerName.gate("").length) : undefined;
+
 /** Envoy cluster that leads to a pod's gate. */
 export const gateClusterName = (podUid: string): string => `gate|${podUid}`;
 

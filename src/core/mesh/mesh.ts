@@ -19,6 +19,7 @@ import { wirePeers } from "./peers.ts";
 import { wirePolicies } from "./policies.ts";
 import { type ObjectConditions, type Problem, problemsInConditions } from "./problem.ts";
 import { wireProbes } from "./probes.ts";
+import { wireRefusals } from "./refusals.ts";
 import { wireRemoteWorkloads } from "./remote-workloads.ts";
 import { wireSegments, type SegmentRow } from "./segments.ts";
 import { wireSelections } from "./selections.ts";
@@ -71,7 +72,8 @@ export function wireMesh(settings: MeshSettings): Mesh {
   const serviceEntries = wireServiceEntries(graph, sources);
   const hosts = wireHosts(graph, { localServices, visibleExports, serviceEntries });
   const selections = wireSelections(graph, { localServices, serviceEntries, hosts });
-  const policies = wirePolicies(graph, sources);
+  const refusals = wireRefusals(graph, sources);
+  const policies = wirePolicies(graph, sources, refusals);
   const matches = wireMatches(graph, { sources, selections, policies });
   const localWorkloads = wireLocalWorkloads(graph, settings, { sources, serviceEntries, hosts, matches });
   const exports = wireExports(graph, settings, { localServices, localWorkloads, peers });
@@ -116,6 +118,7 @@ export function wireMesh(settings: MeshSettings): Mesh {
       localServices.problems,
       exports.problems,
       globalServices.problems,
+      refusals.problems,
       wireTakenNames(graph, { sources, serviceEntries, generated }),
       problemsInConditions(graph, conditions),
       sources.reports,

@@ -9,6 +9,7 @@ import { type Authorization, authorize } from "./authorization.ts";
 import type { Policy } from "./model.ts";
 import { wirePeerAuthentications } from "./peer-authentication.ts";
 import type { MeshCondition, ObjectConditions } from "./problem.ts";
+import { type Refusal, type Refusals, sentence } from "./refusals.ts";
 import { anyNamespace, filedUnder, type Labels, placesOf, selects } from "./selector.ts";
 import type { MeshSources } from "./sources.ts";
 
@@ -31,7 +32,7 @@ interface Judged extends Authorization {
 
 const dryRun = "istio.io/dry-run";
 
-export function wirePolicies(graph: Graph, sources: MeshSources): Policies {
+export function wirePolicies(graph: Graph, sources: MeshSources, refusals: Refusals): Policies {
   const judged = graph.derive<AuthorizationPolicy, Judged>(
     "authorizations",
     sources.authorizationPolicies,
@@ -58,10 +59,12 @@ export function wirePolicies(graph: Graph, sources: MeshSources): Policies {
   const conditions = graph.derive<Judged, ObjectConditions>(
     "authorizations.conditions",
     judged,
-    function* (row, _r, key) {
+    function* (row, read, key) {
       const { generation } = row;
       const resource = meshKinds.authorizationPolicies;
-      yield [`authorizationpolicies/${key}`, { resource, key, generation, conditions: [conditionOf(row)] }];
+      const refused = read.get(refusals.byPolicy, key)?.[0];
+      const said = refused === undefined ? conditionOf(row) : refusedCondition(key, refused);
+      yield [`authorizationpolicies/${key}`, { resource, key, generation, conditions: [said] }];
     },
   );
   const enforced = (row: Judged): boolean => row.policy !== undefined && !row.isDryRun;
@@ -77,8 +80,20 @@ export function wirePolicies(graph: Graph, sources: MeshSources): Policies {
   return { rows: graph.union("policies", authorizations, authentications.policies), conditions, selecting };
 }
 
+const type = "ZtunnelAccepted";
+
+/** One pod stands for all that have the same rules. */
+const refusedCondition = (key: string, { namespace, pod, node, message }: Refusal): MeshCondition => ({
+  type,
+  status: "False",
+  reason: "Refused",
+  message:
+    `AuthorizationPolicy ${key}: Envoy on node ${node} refused the policies of Pod ${namespace}/${pod}, of which this is ` +
+    `one, so that the pod takes no connections: ${sentence(message)}`,
+  remedy: "Change or delete the policy that the message is about.",
+});
+
 function conditionOf(row: Judged): MeshCondition {
-  const type = "ZtunnelAccepted";
   if (row.isDryRun)
     return { type, status: "True", reason: "Accepted", message: "The policy is a dry run and is not enforced." };
   if (row.unsupported.length === 0) return { type, status: "True", reason: "Accepted", message: "attached to ztunnel" };

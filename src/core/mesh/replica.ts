@@ -22,7 +22,7 @@ export interface Endpoint {
 }
 
 export const addressKey = (network: string, address: string): string => `${network}/${address}`;
-const policyKey = (policy: { readonly namespace: string; readonly name: string }): string =>
+export const policyKey = (policy: { readonly namespace: string; readonly name: string }): string =>
   `${policy.namespace}/${policy.name}`;
 
 interface Pending {

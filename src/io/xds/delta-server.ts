@@ -35,6 +35,8 @@ export interface DeltaServerOptions {
   closed?(peer: StreamPeer): void;
   /** A client refused a response (NACK). Its names are sent again with backoff. */
   rejected?(rejection: Rejection): void;
+  /** A client took these resources (ACK). */
+  accepted?(typeUrl: string, names: readonly string[]): void;
   /** A client that has not acknowledged a response for so long is cut off. Default 60 s. */
   readonly acknowledgeMsMax?: number;
 }
@@ -153,6 +155,7 @@ export class DeltaServer {
         this.#host.log.warn("xds.cut", { node: peer.node.id, cause: why });
         this.#end(call, grpc.status.RESOURCE_EXHAUSTED, why);
       },
+      accepted: (typeUrl, names) => this.#options.accepted?.(typeUrl, names),
       rejected: (rejection) => {
         this.#host.log.warn("xds.rejected", {
           node: peer.node.id,

@@ -35,6 +35,8 @@ export interface DeltaStreamOptions {
   /** The client broke the protocol or does not read: the stream must end with this sentence. */
   fail(why: string): void;
   rejected(rejection: StreamRejection): void;
+  /** The client has taken these. */
+  accepted?(typeUrl: string, names: readonly string[]): void;
 }
 
 interface Subscription {
@@ -185,6 +187,7 @@ export class DeltaStream {
     if (request.error === undefined) {
       for (const name of inFlight.names) subscription.refused.delete(name);
       if (subscription.refused.size === 0) subscription.retryMs = retryMsMin;
+      if (inFlight.names.length > 0) this.#options.accepted?.(request.typeUrl, inFlight.names);
       return;
     }
     for (const name of inFlight.names) {

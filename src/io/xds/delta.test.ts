@@ -181,13 +181,16 @@ describe("a delta stream", () => {
   it("reports a refusal and offers the same again until it is taken", async () => {
     const source = new Orchard();
     source.set(apples, "bad", "worm");
-    const { path, rejections } = await serve(source);
+    const accepted: string[] = [];
+    const { path, rejections } = await serve(source, { accepted: (_type, names) => accepted.push(...names) });
     const refuse = new Set(["bad"]);
     const { held } = connect(path, [{ typeUrl: apples }], refuse);
     await poll("the report", () => rejections.length > 0);
     expect(rejections[0]).toEqual({ node: "node-1", typeUrl: apples, names: ["bad"], message: "no thanks, bad" });
+    expect(accepted).toEqual([]);
     refuse.clear();
     await poll("the second offer", () => held.get("bad") === "worm");
+    await poll("the acceptance", () => accepted.includes("bad"));
   });
 
   it("sends additions in push order and removals the other way round", async () => {

@@ -207,6 +207,11 @@ describe("the resources of a node", () => {
     const { source, replica, pushes, errors } = world();
     const [gate, inbound] = ["p|1", "in|1"];
     expect([...source.names(envoyType.listener)]).toContain(gate);
+    const told: string[] = [];
+    source.closedListener = {
+      closed: (name, message) => told.push(`closed ${name} ${message}`),
+      accepted: (name) => told.push(`accepted ${name}`),
+    };
     replica.setPolicy(policy);
     pushes.length = 0;
     source.refused({ typeUrl: envoyType.listener, names: [gate, inbound], message: `${gate}: no such thing` });
@@ -218,6 +223,8 @@ describe("the resources of a node", () => {
     expect([...source.names(envoyType.listener)]).not.toContain(gate);
     replica.removePolicy("shop/p");
     expect([...source.names(envoyType.listener)]).toContain(gate);
+    source.accepted([gate, inbound]);
+    expect(told).toEqual([`closed ${gate} ${gate}: no such thing`, `accepted ${gate}`]);
   });
 
   it("of a gateway, and the bootstrap, fit too", () => {

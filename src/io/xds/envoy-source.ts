@@ -29,6 +29,12 @@ export interface EnvoyPush {
   resend(typeUrl: string, names: Iterable<string>): void;
 }
 
+/** Who hears of what is closed while Envoy refuses it (`isClosedWhenRefused`). */
+export interface ClosedListener {
+  closed(name: string, message: string): void;
+  accepted(name: string): void;
+}
+
 /** What Envoy refused and therefore lost is offered again after so long, in case the refusal was of something older. */
 const refusedMs = 15_000;
 
@@ -44,6 +50,9 @@ export class EnvoySource implements ResourceSource {
 
   /** Name → the text that Envoy refused and that it must not have in an older form either. */
   readonly #refused = new Map<string, string>();
+
+  /** Set by who wants to know. */
+  closedListener: ClosedListener | undefined;
 
   constructor(host: Host, schema: ResourceEncoder, resources: ResourceSet, push: EnvoyPush) {
     this.#host = host;
@@ -101,12 +110,22 @@ export class EnvoySource implements ResourceSource {
     const meant = closing.filter((name) => message.includes(name));
     for (const name of meant.length > 0 ? meant : closing) {
       this.#refused.set(name, held.get(name)?.text ?? "");
-      this.#host.log.error("envoy.closed", { name, hint: "Envoy refused it; until it changes, nobody passes." });
+      this.#tellClosed(name, message);
       this.#host.clock.after(refusedMs, () => {
         if (this.#refused.delete(name)) this.#refreshAlways();
       });
     }
     if (closing.length > 0) this.#refreshAlways();
+  }
+
+  /** Envoy took these names. */
+  accepted(names: readonly string[]): void {
+    for (const name of names) if (this.#resources.isClosedWhenRefused(name)) this.closedListener?.accepted(name);
+  }
+
+  #tellClosed(name: string, message: string): void {
+    this.#host.log.error("envoy.closed", { name, hint: "Envoy refused it; until it changes, nobody passes." });
+    this.closedListener?.closed(name, message);
   }
 
   #isRefused({ name, resource }: EnvoyResource): boolean {
@@ -133,10 +152,11 @@ export class EnvoySource implements ResourceSource {
     for (const resource of wanted) {
       const { type, name } = resource;
       if (this.#isRefused(resource)) continue;
-      namesByType.get(type)?.add(name);
       const before = this.#always(type).get(name);
       const after = this.#make(resource, before);
-      if (!after || after === before) continue;
+      if (!after) continue;
+      namesByType.get(type)?.add(name);
+      if (after === before) continue;
       this.#always(type).set(name, after);
       note(type, name);
     }
@@ -183,7 +203,10 @@ export class EnvoySource implements ResourceSource {
     this.#takeGrown();
   }
 
-  /** The same object when nothing changed. A resource that does not fit the schema keeps its last good form. */
+  /**
+   * The same object when nothing changed. A resource that does not fit the schema keeps its last good form, unless it is
+   * better gone.
+   */
   #make(made: EnvoyResource | undefined, before: Held | undefined): Held | undefined {
     if (!made) return undefined;
     const text = JSON.stringify(made.resource);
@@ -193,7 +216,9 @@ export class EnvoySource implements ResourceSource {
       return { text: made.type === envoyType.secret ? "" : text, version: versionOf(bytes), bytes };
     } catch (cause) {
       this.#host.log.error("envoy.resource", { name: made.name, cause: String(cause) });
-      return before;
+      if (!this.#resources.isClosedWhenRefused(made.name)) return before;
+      this.#tellClosed(made.name, String(cause));
+      return undefined;
     }
   }
 
@@ -231,6 +256,7 @@ export async function serveEnvoy(host: Host, schema: EnvoySchema, options: Envoy
       options.connected?.(peer.node.id);
       return source;
     },
+    accepted: (_typeUrl, names) => source.accepted(names),
     rejected: (rejection) => {
       source.refused(rejection);
       options.rejected?.(rejection);

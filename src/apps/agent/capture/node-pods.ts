@@ -6,6 +6,7 @@ import type { Namespace } from "../../../core/api/kube.ts";
 import { annotation } from "../../../core/api/names.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import { builtin } from "../../../core/api/resources.ts";
+import type { LocalPod } from "../../../core/envoy/view.ts";
 import type { Host } from "../../../io/host/host.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import { type Informer, startInformer } from "../../../io/kube/informer.ts";
@@ -59,6 +60,12 @@ export class NodePods implements AnnouncementHandlers {
 
   netnsOf(uid: string): string | undefined {
     return this.#announced.get(uid)?.netns ?? findNetns(new Set([uid])).get(uid);
+  }
+
+  /** Of the pod as the API last showed it. */
+  annotationOf({ namespace, name, uid }: LocalPod, key: string): string | undefined {
+    const pod = this.#pods.objects.get(`${namespace}/${name}`);
+    return pod?.metadata.uid === uid ? pod.metadata.annotations?.[key] : undefined;
   }
 
   async added(announcement: Announcement, signal: AbortSignal): Promise<boolean> {

@@ -220,6 +220,8 @@ function uidIn(inputs: Inputs, kind: string, key: string): string | undefined {
       return inputs.namespaces.objects.get(key)?.metadata.uid;
     case "Service":
       return inputs.services.objects.get(key)?.metadata.uid;
+    case "Pod":
+      return inputs.pods.objects.get(key)?.metadata.uid;
     case "ServiceEntry":
       return inputs.serviceEntries.objects.get(key)?.metadata.uid;
     case "WorkloadEntry":
