@@ -68,6 +68,7 @@ export async function runGateway(host: Host, config: AgentConfig, around: Surrou
     network,
     isSynced: model.isSynced,
     isEnvoyReady: await proxy.admin.isReady(),
+    isEnvoyCurrent: proxy.isCurrent(),
   });
   const debug = await serveDebug(modelPages({ ...view, status }));
   around.signal.addEventListener("abort", () => {

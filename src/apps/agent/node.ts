@@ -187,8 +187,7 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     void leave(host, client, captor).finally(() => envoyEnd.abort(signal.reason));
   });
   const health = await serveNodeHealth(host, { model, proxy, captor, view, signal });
-  const { admin } = proxy;
-  const debug = await serveNodeDebug(host, { config, view, certificates, admin, isSynced: () => model.isSynced });
+  const debug = await serveNodeDebug(host, { config, view, certificates, proxy, isSynced: () => model.isSynced });
   await proxy.running;
   for (const server of [...health, announcements, debug]) server.close();
   dns?.close();

@@ -17,6 +17,8 @@ const socketPathMax = 107;
 export interface Proxy {
   readonly source: EnvoySource;
   readonly admin: EnvoyAdmin;
+  /** Envoy has taken, or refused, everything that it was given. */
+  isCurrent(): boolean;
   /** Resolves when Envoy has ended after the signal. */
   readonly running: Promise<void>;
 }
@@ -64,5 +66,6 @@ export async function startProxy(host: Host, options: ProxyOptions): Promise<Pro
   const binary = findEnvoy(options.env, options.programPath);
   const envoy = { binary, configPath: bootstrapPath, concurrency, logLevel: "warning" };
   const running = runEnvoy(host, envoy, signal).finally(() => server.close());
-  return { source: server.source, admin: new EnvoyAdmin(adminPath), running };
+  const isCurrent = () => server.streams.streamCount > 0 && server.streams.isAnswered;
+  return { source: server.source, admin: new EnvoyAdmin(adminPath), isCurrent, running };
 }

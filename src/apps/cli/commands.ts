@@ -5,7 +5,7 @@ import { explain } from "./commands/explain.ts";
 import { expose } from "./commands/expose.ts";
 import { gets } from "./commands/get.ts";
 import { install, uninstall } from "./commands/install.ts";
-import { link, unlink } from "./commands/link.ts";
+import { link, shortLink, unlink } from "./commands/link.ts";
 import { images, load } from "./commands/images.ts";
 import { faultCommands } from "./commands/sandbox-fault.ts";
 import { nodeStart, nodeStop } from "./commands/sandbox-node.ts";
@@ -27,6 +27,7 @@ export const commands: readonly Command[] = [
   uninstall,
   expose,
   link,
+  shortLink,
   unlink,
   check,
   explain,

@@ -3,11 +3,11 @@
 /** Columns are three spaces apart; the last one is not padded. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], indent = ""): string {
   const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => [...(row[column] ?? "")].length)));
+  const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
   return all
     .map((row) => {
       const cells = row.map((cell, column) =>
-        column === row.length - 1 ? cell : cell + " ".repeat((widths[column] ?? 0) - [...cell].length + 3),
+        column === row.length - 1 ? cell : cell + " ".repeat((widths[column] ?? 0) - cell.length + 3),
       );
       return `${indent}${cells.join("")}\n`;
     })

@@ -87,6 +87,11 @@ export class DeltaServer {
     return this.#calls.size;
   }
 
+  /** Every client has answered to everything that it was sent. */
+  get isAnswered(): boolean {
+    return [...this.#calls.values()].every(({ stream }) => stream?.isAnswered !== false);
+  }
+
   /** Ends every stream; clients come back by themselves. */
   endStreams(): void {
     for (const call of this.#calls.keys()) {

@@ -74,6 +74,12 @@ export class DeltaStream {
     this.#options = options;
   }
 
+  /** The client has answered to everything that it was sent. */
+  get isAnswered(): boolean {
+    if (this.#isFlushQueued) return false;
+    return [...this.#subscriptionsByType.values()].every(({ inFlightByNonce }) => inFlightByNonce.size === 0);
+  }
+
   receive(request: DiscoveryRequest): void {
     if (this.#isClosed) return;
     const { typeUrl } = request;

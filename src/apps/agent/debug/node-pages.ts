@@ -15,7 +15,7 @@ import { readCertificate, splitPem } from "../../../io/identity/x509.ts";
 import type { WorkloadCertificate } from "../../../io/identity/certificate.ts";
 import type { NodeCertificates } from "../certificates.ts";
 import type { AgentConfig } from "../config.ts";
-import type { EnvoyAdmin } from "../envoy/admin.ts";
+import type { Proxy } from "../proxy.ts";
 import { modelPages, portOf } from "./model-pages.ts";
 import { probeAll } from "./probing.ts";
 import { type DebugPage, PageProblem, parameter, serveDebug } from "./server.ts";
@@ -24,7 +24,7 @@ export interface NodeDebugOptions {
   readonly config: AgentConfig;
   readonly view: NodeView;
   readonly certificates: NodeCertificates;
-  readonly admin: EnvoyAdmin;
+  readonly proxy: Proxy;
   readonly isSynced: () => boolean;
 }
 
@@ -55,7 +55,8 @@ function nameAnswer({ config, view }: NodeDebugOptions, pod: PodName, host: stri
 }
 
 async function explain(options: NodeDebugOptions, query: URLSearchParams): Promise<ExplainPage> {
-  const { view, admin, config } = options;
+  const { view, config } = options;
+  const { admin } = options.proxy;
   const [pod, host, port] = [podOf(query), parameter(query, "host"), portOf(query)];
   const call = explainCall(view, { pod, host, port, answer: await nameAnswer(options, pod, host) });
   if (call === undefined) {
@@ -103,7 +104,7 @@ const certificatesPage = ({ store }: NodeCertificates): readonly unknown[] =>
   });
 
 export function serveNodeDebug(host: Host, options: NodeDebugOptions): Promise<Server> {
-  const { config, view, certificates, admin, isSynced } = options;
+  const { config, view, certificates, proxy, isSynced } = options;
   const status = async () => ({
     mode: config.mode,
     node: config.node,
@@ -111,7 +112,8 @@ export function serveNodeDebug(host: Host, options: NodeDebugOptions): Promise<S
     network: config.network,
     trustDomain: config.trustDomain,
     isSynced: isSynced(),
-    isEnvoyReady: await admin.isReady(),
+    isEnvoyReady: await proxy.admin.isReady(),
+    isEnvoyCurrent: proxy.isCurrent(),
     services: [...view.replica.services()].length,
     workloads: [...view.replica.workloads()].length,
     policies: [...view.replica.policies()].length,

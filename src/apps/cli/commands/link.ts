@@ -6,6 +6,7 @@ import { isReason } from "../../../io/kube/client.ts";
 import { type Command, CommandError, contextFlag, type Flags, type Shell, UsageError } from "../command.ts";
 import { type MeshOfCluster, meshOf, peerAddress } from "../multicluster/cluster.ts";
 import { remoteGateway } from "../multicluster/gateways.ts";
+import { planLinks } from "../multicluster/plan.ts";
 import { applyGateway, defaultGatewayNamespace, ensureNamespace, gatewayNamespaceFlag } from "./expose.ts";
 
 const direction = {
@@ -82,11 +83,13 @@ reach them. Linking again changes nothing; adding a context links the new cluste
   flags: {
     ...direction,
     context: { ...contextFlag, description: "with --generate: the cluster that the printed Gateway leads to" },
+    plan: { type: "boolean", description: "say what the links would change, and change nothing" },
     generate: { type: "boolean", description: "print the Gateway to apply on the other cluster instead of applying" },
   },
   examples: [
     "tombolo multicluster link --contexts=cluster1,cluster2 --namespace istio-gateways",
     "tombolo multicluster link --from alpha --to beta",
+    "tombolo multicluster link --plan --contexts=cluster1,cluster2",
     "tombolo multicluster link --generate --context target-cluster | kubectl apply -f - --context=source-cluster",
   ],
   async run(shell, flags) {
@@ -94,6 +97,7 @@ reach them. Linking again changes nothing; adding a context links the new cluste
     if (flags.isSet("generate")) return generate(shell, flags, namespace);
     const pairs = pairsOf(flags);
     const byContext = await meshes(shell, [...new Set(pairs.flatMap(({ from, to }) => [from, to]))]);
+    if (flags.isSet("plan")) return planLinks(shell, { meshes: byContext, pairs, namespace });
     const targets = [...new Set(pairs.map(({ to }) => to))];
     const addresses = new Map(
       await Promise.all(
@@ -108,6 +112,14 @@ reach them. Linking again changes nothing; adding a context links the new cluste
     }
     return 0;
   },
+};
+
+/** The same, without the word for the guides of others. */
+export const shortLink: Command = {
+  ...link,
+  path: ["link"],
+  summary: "Short for 'tombolo multicluster link'",
+  examples: (link.examples ?? []).map((one) => one.replace("tombolo multicluster link", "tombolo link")),
 };
 
 export const unlink: Command = {

@@ -15,35 +15,12 @@ import {
 import type { Pod } from "../../../core/api/pod.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import { isReason } from "../../../io/kube/client.ts";
+import { isReady } from "../debug/agents.ts";
 import type { MeshOfCluster } from "./cluster.ts";
-
-export interface Finding {
-  readonly isGood: boolean;
-  /** The line after the colon. */
-  readonly text: string;
-  /** Lines for --verbose. */
-  readonly details: readonly string[];
-  /** What to do; with a problem always. */
-  readonly fix?: string;
-}
-
-export interface Check {
-  readonly name: string;
-  /** Needs links to peers; left out with --precheck. */
-  readonly isForLinks: boolean;
-  run(mesh: MeshOfCluster, signal: AbortSignal): Promise<Finding>;
-}
-
-const good = (text: string, details: readonly string[] = []): Finding => ({ isGood: true, text, details });
-const bad = (text: string, fix: string, details: readonly string[] = []): Finding => ({
-  isGood: false,
-  text,
-  details,
-  fix,
-});
-
-const isReady = (pod: Pod): boolean =>
-  pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false;
+import { dataPathCheck } from "./data-path-check.ts";
+import { bad, type Check, type Finding, good, warning } from "./finding.ts";
+import { agentsCheck, captureCheck, certificateCheck, configurationCheck, versionCheck } from "./mesh-checks.ts";
+import { dnsCaptureCheck, environmentCheck } from "./environment-check.ts";
 
 const podLine = (pod: Pod): string =>
   `${pod.metadata.namespace}/${pod.metadata.name}  ${isReady(pod) ? "Ready" : "not ready"}  ${pod.spec.nodeName ?? ""}`;
@@ -155,11 +132,49 @@ const pods = (name: string, what: string, labelSelector: string, namespace?: str
   run: (mesh, signal) => podCheck(mesh, what, labelSelector, namespace, signal),
 });
 
+const licenseCheck = (): Promise<Finding> =>
+  Promise.resolve(
+    good("license is valid for multicluster", ["Tombolo has the Apache License 2.0: no key is needed or looked for."]),
+  );
+
+const flatPrefix = "autogenflat.";
+
+/** Entries of peers on the same network; those of a cluster that is not linked any more should have gone with the link. */
+async function staleWorkloadsCheck(mesh: MeshOfCluster, signal: AbortSignal): Promise<Finding> {
+  const { items } = await mesh.client.list(meshKinds.workloadEntries, { namespace: systemNamespace, signal });
+  const flat = items.filter(({ metadata }) => metadata.name.startsWith(flatPrefix));
+  if (flat.length === 0) return warning("no autogenflat workload entries found");
+  const gateways = await gatewaysOf(mesh, gatewayClass.remote, signal);
+  const linked = gateways.map(({ metadata }) => metadata.labels?.[label.cluster] ?? "");
+  const clusterOf = (entry: KubeObject): string => entry.metadata.labels?.[label.cluster] ?? "";
+  const stale = flat.filter((entry) => clusterOf(entry) !== "" && !linked.includes(clusterOf(entry)));
+  const details = flat.map((entry) => `${entry.metadata.name}  ${clusterOf(entry)}`);
+  if (stale.length === 0) return good("all autogenflat workload entries belong to linked clusters", details);
+  return bad(
+    `${stale.length} autogenflat workload entries belong to clusters that are not linked`,
+    `See 'kubectl --context ${mesh.context} -n ${systemNamespace} logs deploy/${controlPlaneName}'; it removes them when it leads.`,
+    details,
+  );
+}
+
+const check = (name: string, run: Check["run"], isForLinks = false): Check => ({ name, isForLinks, run });
+
+/** The documented lines first, in their order. */
 export const checks: readonly Check[] = [
+  check("Incompatible Environment Variable Check", environmentCheck),
+  check("License Check", licenseCheck),
   pods("istiod", "control plane", `app=${controlPlaneName}`, systemNamespace),
   pods("ztunnel", "agent", `app=${agentName}`, systemNamespace),
-  { name: "Network Configuration Check", isForLinks: false, run: networkCheck },
   pods("eastwest gateway", "east-west gateway", `${label.gatewayClassName}=${gatewayClass.eastWest}`, undefined, true),
-  { name: "Gateway Check", isForLinks: true, run: gatewayCheck },
-  { name: "Peers Check", isForLinks: true, run: peersCheck },
+  check("Gateway Check", gatewayCheck, true),
+  check("Peers Check", peersCheck, true),
+  check("Stale Workloads Check", staleWorkloadsCheck, true),
+  check("Network Configuration Check", networkCheck),
+  check("DNS Capture Check", dnsCaptureCheck),
+  check("Version Check", versionCheck),
+  check("Agents Check", agentsCheck),
+  check("Capture Check", captureCheck),
+  check("Configuration Check", configurationCheck),
+  check("Certificate Check", certificateCheck),
+  check("Data Path Check", dataPathCheck),
 ];

@@ -1,44 +1,53 @@
 /** What the CLI reads of one cluster before it links or checks it: its mesh settings and its east-west gateway. */
 import type { Service } from "../../../core/api/kube.ts";
-import { label, meshConfigMap, systemNamespace } from "../../../core/api/names.ts";
+import { clusterDomain, defaultTrustDomain, label, meshConfigMap, systemNamespace } from "../../../core/api/names.ts";
 import { meshKinds } from "../../../core/api/mesh-kinds.ts";
 import { builtin } from "../../../core/api/resources.ts";
-import { isReason, type KubeClient } from "../../../io/kube/client.ts";
+import type { MeshSettings } from "../../../core/mesh/model.ts";
+import { isReason } from "../../../io/kube/client.ts";
 import { CommandError, type Connection, type Shell } from "../command.ts";
 import type { PeerAddress } from "./gateways.ts";
 
-export interface MeshOfCluster {
-  readonly context: string;
-  readonly client: KubeClient;
+export interface MeshOfCluster extends Connection {
   readonly cluster: string;
+  /** As istio-system is labelled, else as installed. */
   readonly network: string;
   readonly trustDomain: string;
-}
-
-interface MeshJson {
-  readonly cluster?: unknown;
-  readonly network?: unknown;
-  readonly trustDomain?: unknown;
+  /** As the control plane was told at its installation. */
+  readonly settings: MeshSettings;
 }
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
+function settingsOf(text: string): MeshSettings {
+  // Written by install; a field of another type is treated as absent.
+  const mesh = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  return {
+    cluster: textOf(mesh["cluster"]),
+    network: textOf(mesh["network"]),
+    trustDomain: textOf(mesh["trustDomain"]) || defaultTrustDomain,
+    clusterDomain: textOf(mesh["clusterDomain"]) || clusterDomain,
+    ipAutoallocate: mesh["ipAutoallocate"] !== false,
+    skipTrustDomainCheck: mesh["skipTrustDomainCheck"] === true,
+  };
+}
+
 /** Settings from ConfigMap `tombolo`; the network label on istio-system wins, as the guides set it by hand. */
-export async function meshOf({ context, client }: Connection, signal: AbortSignal): Promise<MeshOfCluster> {
+export async function meshOf(at: Connection, signal: AbortSignal): Promise<MeshOfCluster> {
+  const { context, client } = at;
   const ref = { name: meshConfigMap, namespace: systemNamespace };
   try {
     const [map, namespace] = await Promise.all([
       client.get(builtin.configMaps, ref, { signal }),
       client.get(builtin.namespaces, { name: systemNamespace }, { signal }),
     ]);
-    // Written by install; a field of another type is treated as absent.
-    const mesh = JSON.parse(map.data?.["mesh.json"] ?? "{}") as MeshJson;
+    const settings = settingsOf(map.data?.["mesh.json"] ?? "{}");
     return {
-      context,
-      client,
-      cluster: textOf(mesh.cluster),
-      network: namespace.metadata.labels?.[label.network] ?? textOf(mesh.network),
-      trustDomain: textOf(mesh.trustDomain),
+      ...at,
+      cluster: settings.cluster,
+      network: namespace.metadata.labels?.[label.network] ?? settings.network,
+      trustDomain: settings.trustDomain,
+      settings,
     };
   } catch (error) {
     if (!isReason(error, "NotFound")) throw error;
