@@ -7,7 +7,12 @@ export default defineConfig({
       {
         test: {
           name: "fast",
-          include: ["src/**/*.test.ts", "test/{golden,tidy}*/**/*.test.ts", "test/*.test.ts"],
+          include: [
+            "src/**/*.test.ts",
+            "test/{golden,tidy}*/**/*.test.ts",
+            "test/*.test.ts",
+            "test/conformance/golden/*.test.ts",
+          ],
           testTimeout: 20_000,
         },
       },

@@ -98,6 +98,8 @@ export interface Kind {
   cells(object: AnyObject, nowMs: number): readonly unknown[];
   /** Drops unknown fields in place and returns their paths (for strict and warn). */
   prune(object: AnyObject): readonly string[];
+  /** Why the object cannot be read as this kind at all; custom kinds leave that to their schema. */
+  decodeProblem?(object: AnyObject): string | undefined;
   /** Fills defaults in place; idempotent. */
   fillDefaults(object: AnyObject, old: AnyObject | undefined): void;
   validate(object: AnyObject, old: AnyObject | undefined): readonly Cause[];

@@ -104,8 +104,14 @@ export interface Collecting {
   isBare(path: string): boolean;
 }
 
+const isNothing = (value: Fields): boolean => Object.keys(value).length === 0;
+
 export function fieldSetOf(value: unknown, schema: Schema | undefined, collecting: Collecting, path = ""): FieldSet {
-  if (path !== "" && isLeaf(value, schema)) return leaf;
+  if (path !== "" && isLeaf(value, schema)) {
+    return isFields(value) && collecting.isOwnedByUpdate && collecting.isBare(path) && isNothing(value)
+      ? emptySet
+      : leaf;
+  }
   const below = new Map<string, FieldSet>();
   if (Array.isArray(value)) {
     for (const item of value as unknown[]) {
@@ -115,7 +121,8 @@ export function fieldSetOf(value: unknown, schema: Schema | undefined, collectin
   } else if (isFields(value)) {
     for (const [name, inner] of Object.entries(value)) {
       const at = path === "" ? name : `${path}.${name}`;
-      below.set(fieldElement(name), fieldSetOf(inner, fieldSchema(schema, name), collecting, at));
+      const child = fieldSetOf(inner, fieldSchema(schema, name), collecting, at);
+      if (!isEmptySet(child)) below.set(fieldElement(name), child);
     }
   }
   return { isMember: path !== "" && collecting.isOwnedByUpdate && !collecting.isBare(path), below };

@@ -78,6 +78,15 @@ const bareInBuiltins = new Set([
   "spec.template.metadata",
   "spec.template.spec",
   "spec.template.spec.containers",
+  "spec.jobTemplate",
+  "spec.jobTemplate.metadata",
+  "spec.jobTemplate.spec",
+  "spec.jobTemplate.spec.template",
+  "spec.jobTemplate.spec.template.metadata",
+  "spec.jobTemplate.spec.template.spec",
+  "spec.jobTemplate.spec.template.spec.containers",
+  "spec.names",
+  "spec.podSelector",
 ]);
 
 const neverOwned = [

@@ -35,15 +35,20 @@ const servicesOf = (context: ApiContext, but: AnyObject): readonly Fields[] =>
     .filter((service) => service.metadata.uid !== but.metadata.uid)
     .map((service) => fieldsOf(service["spec"]));
 
-export function prepareService(context: ApiContext, object: AnyObject): void {
+export function prepareService(_context: ApiContext, object: AnyObject): void {
   const spec = fieldsOf(object["spec"]);
   object["spec"] = spec;
   object["status"] ??= { loadBalancer: {} };
-  allocate(context, object, spec);
+  prepare(spec);
+}
+
+/** After validation: addresses and node ports. */
+export function allocateService(context: ApiContext, object: AnyObject): void {
+  allocate(context, object, fieldsOf(object["spec"]));
 }
 
 export function updateService(
-  context: ApiContext,
+  _context: ApiContext,
   object: AnyObject,
   live: AnyObject,
   subresource: string | undefined,
@@ -56,7 +61,11 @@ export function updateService(
   const wasExternal = old["type"] === "ExternalName";
   if (!isExternal && !wasExternal) keepAddress(object, spec, old);
   keepNodePorts(spec, old);
-  allocate(context, object, spec);
+  if (!hasNodePorts(spec)) releaseNodePorts(spec, listOf(old["ports"]).filter(isFields));
+  if (!hasNodePorts(spec) && spec["externalTrafficPolicy"] === old["externalTrafficPolicy"]) {
+    delete spec["externalTrafficPolicy"];
+  }
+  prepare(spec);
 }
 
 function keepAddress(object: AnyObject, spec: Fields, old: Fields): void {
@@ -90,23 +99,34 @@ function keepNodePorts(spec: Fields, old: Fields): void {
 
 const hasNodePorts = (spec: Fields): boolean => spec["type"] === "NodePort" || spec["type"] === "LoadBalancer";
 
-function allocate(context: ApiContext, object: AnyObject, spec: Fields): void {
+/** An empty address is none. */
+export function normalizeService(object: AnyObject): void {
+  const spec = fieldsOf(object["spec"]);
+  if (spec["clusterIP"] === "") delete spec["clusterIP"];
+}
+
+function prepare(spec: Fields): void {
+  const [first] = listOf(spec["clusterIPs"]);
+  if (spec["clusterIP"] !== undefined && first === undefined) spec["clusterIPs"] = [spec["clusterIP"]];
+  if (spec["clusterIP"] === undefined && typeof first === "string") spec["clusterIP"] = first;
   spec["type"] ??= "ClusterIP";
   spec["sessionAffinity"] ??= "None";
-  if (spec["type"] === "ExternalName") {
-    for (const name of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"])
-      delete spec[name];
-    releaseNodePorts(spec);
-    return;
-  }
+  if (spec["type"] !== "ExternalName") return;
+  for (const name of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"])
+    delete spec[name];
+  releaseNodePorts(spec);
+}
+
+function allocate(context: ApiContext, object: AnyObject, spec: Fields): void {
+  if (spec["type"] === "ExternalName") return;
   const asked = textOf(spec["clusterIP"]) || textOf(listOf(spec["clusterIPs"])[0]) || "";
   const address = asked === "None" ? "None" : claimedAddress(context, object, asked);
   spec["clusterIP"] = address;
   spec["clusterIPs"] = [address];
-  if (address !== "None" || spec["selector"] !== undefined) {
-    spec["ipFamilies"] ??= ["IPv4"];
-    spec["ipFamilyPolicy"] ??= "SingleStack";
-  }
+  // A headless service whose endpoints are somebody else's may have them in both families.
+  const isOpen = address === "None" && spec["selector"] === undefined;
+  spec["ipFamilies"] ??= isOpen ? ["IPv4", "IPv6"] : ["IPv4"];
+  spec["ipFamilyPolicy"] ??= isOpen ? "RequireDualStack" : "SingleStack";
   spec["internalTrafficPolicy"] ??= "Cluster";
   if (!hasNodePorts(spec)) {
     releaseNodePorts(spec);
@@ -120,8 +140,11 @@ function allocate(context: ApiContext, object: AnyObject, spec: Fields): void {
     claimNodePorts(context, object, spec);
 }
 
-function releaseNodePorts(spec: Fields): void {
-  for (const port of listOf(spec["ports"])) if (isFields(port)) delete port["nodePort"];
+/** With `old`: only those that were given out before, so that one that is asked for is refused, not forgotten. */
+function releaseNodePorts(spec: Fields, old?: readonly Fields[]): void {
+  for (const port of listOf(spec["ports"]).filter(isFields)) {
+    if (old === undefined || old.some((other) => other["nodePort"] === port["nodePort"])) delete port["nodePort"];
+  }
 }
 
 function claimedAddress(context: ApiContext, object: AnyObject, asked: string): string {

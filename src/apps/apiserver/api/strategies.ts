@@ -4,10 +4,14 @@ import type { Kind } from "../kind.ts";
 import type { ApiContext } from "./context.ts";
 import { fieldsOf, listOf } from "./json.ts";
 import { admitPod, keepPodFields } from "./pods.ts";
-import { prepareService, updateService } from "./services.ts";
+import { allocateService, normalizeService, prepareService, updateService } from "./services.ts";
 
-/** Both prepare calls change `object` in place, after defaults and before validation. */
+/** The calls change `object` in place, after its defaults: normalize, prepare, validation, allocate. */
 export interface Strategy {
+  /** What belongs to reading the object; the client owns the result. */
+  normalize?(object: AnyObject): void;
+  /** Gives out what the cluster has only once, to an object that is valid. */
+  allocate?(context: ApiContext, object: AnyObject): void;
   prepareCreate?(context: ApiContext, object: AnyObject): void;
   prepareUpdate?(context: ApiContext, object: AnyObject, live: AnyObject, subresource: string | undefined): void;
   /** True keeps a deleted object although it has no finalizers in its metadata. */
@@ -33,15 +37,52 @@ function foldStringData(object: AnyObject): void {
   object["data"] = { ...fieldsOf(object["data"]), ...Object.fromEntries(encoded) };
 }
 
+function fillEvent(object: AnyObject): void {
+  for (const name of ["reportingComponent", "reportingInstance"]) object[name] ??= "";
+  object["source"] ??= {};
+}
+
+/** A job tells its pods from those of other jobs by its uid. */
+function prepareJob(_context: ApiContext, object: AnyObject): void {
+  object["status"] ??= {};
+  const spec = fieldsOf(object["spec"]);
+  object["spec"] = spec;
+  const { uid = "", name } = object.metadata;
+  if (spec["manualSelector"] !== true) {
+    const template = fieldsOf(spec["template"]);
+    const metadata = fieldsOf(template["metadata"]);
+    const labels = { ...fieldsOf(metadata["labels"]) };
+    for (const prefix of ["batch.kubernetes.io/", ""]) {
+      labels[`${prefix}controller-uid`] = uid;
+      labels[`${prefix}job-name`] = name;
+    }
+    spec["template"] = { ...template, metadata: { ...metadata, labels } };
+    const selector = fieldsOf(spec["selector"]);
+    const own = { "batch.kubernetes.io/controller-uid": uid };
+    spec["selector"] = { ...selector, matchLabels: { ...fieldsOf(selector["matchLabels"]), ...own } };
+  }
+  if (Object.keys(object.metadata.labels ?? {}).length > 0) return;
+  // The labels that were just given are text.
+  object.metadata.labels = {
+    ...(fieldsOf(fieldsOf(fieldsOf(spec["template"])["metadata"])["labels"]) as Record<string, string>),
+  };
+}
+
+/** Until the definition is served, its status says no more than this. */
+function prepareDefinition(_context: ApiContext, object: AnyObject): void {
+  const versions = listOf(fieldsOf(object["spec"])["versions"]).map(fieldsOf);
+  const storedVersions = versions.filter((version) => version["storage"] === true).map((version) => version["name"]);
+  object["status"] = { acceptedNames: { plural: "", kind: "" }, storedVersions };
+}
+
 const strategies: Readonly<Record<string, Strategy>> = {
   "/namespaces": {
+    normalize: prepareNamespace,
     prepareCreate(_context, object) {
-      prepareNamespace(object);
       object["spec"] = { finalizers: ["kubernetes"] };
       object["status"] = { phase: "Active" };
     },
     prepareUpdate(_context, object, live, subresource) {
-      prepareNamespace(object);
       if (subresource === "finalize") return;
       object["spec"] = live["spec"];
       if (live.metadata.deletionTimestamp !== undefined) {
@@ -50,11 +91,28 @@ const strategies: Readonly<Record<string, Strategy>> = {
     },
     isHeld: (object) => namespaceFinalizers(object).length > 0,
   },
-  "/secrets": {
-    prepareCreate: (_context, object) => foldStringData(object),
-    prepareUpdate: (_context, object) => foldStringData(object),
+  "/secrets": { normalize: foldStringData },
+  "/services": {
+    prepareCreate: prepareService,
+    prepareUpdate: updateService,
+    normalize: normalizeService,
+    allocate: allocateService,
   },
-  "/services": { prepareCreate: prepareService, prepareUpdate: updateService },
+  "/events": {
+    prepareCreate: (_context, object) => fillEvent(object),
+    prepareUpdate: (_context, object) => fillEvent(object),
+  },
+  "apps/statefulsets": {
+    prepareCreate(_context, object) {
+      fieldsOf(object["spec"])["serviceName"] ??= "";
+      object["status"] ??= {};
+    },
+    prepareUpdate(_context, object) {
+      fieldsOf(object["spec"])["serviceName"] ??= "";
+    },
+  },
+  "batch/jobs": { prepareCreate: prepareJob },
+  "apiextensions.k8s.io/customresourcedefinitions": { prepareCreate: prepareDefinition },
   "/pods": { prepareCreate: admitPod, prepareUpdate: keepPodFields },
 };
 

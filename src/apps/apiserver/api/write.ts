@@ -85,15 +85,19 @@ async function createNamed(
   if (kind.hasGeneration) metadata.generation = 1;
   if (kind.subresources.includes("status")) delete object["status"];
   const strategy = strategyOf(kind);
+  refuseUnreadable(kind, object);
   refuseUnknownFields(kind, object, options);
   if (kind.inert !== undefined) options.warn?.(kind.inert);
   kind.fillDefaults(object, undefined);
   // Before anything is allocated: its own address would look taken to an object that is there already.
   const bucket = bucketOf(kind.type);
   if (context.store.get(bucket, keyOf(ref)) !== undefined) throw alreadyExists(kind.type, ref.name);
+  strategy.normalize?.(object);
+  // What the server itself adds belongs to nobody.
+  const managers = options.managers ?? trackedManagers(context, kind, undefined, object, options);
   strategy.prepareCreate?.(context, object);
   refuseInvalid(kind, object, undefined);
-  const managers = options.managers ?? trackedManagers(context, kind, undefined, object, options);
+  strategy.allocate?.(context, object);
   setManagers(object, managers);
   if (options.dryRun) return { object, isCreated: true };
   const stored = context.store.put(bucket, keyOf(ref), { ...object, apiVersion: storedApiVersion(kind) });
@@ -131,15 +135,19 @@ function nextOf(
 ): AnyObject | undefined {
   const object = clone(checkTypes(kind, body));
   checkMetadata(kind, object, live.metadata.namespace);
+  refuseUnreadable(kind, object);
   refuseUnknownFields(kind, object, options);
   if (kind.inert !== undefined && options.subresource === undefined) options.warn?.(kind.inert);
   const next = keepServerFields(kind, object, live, options.subresource);
   kind.fillDefaults(next, live);
-  strategyOf(kind).prepareUpdate?.(context, next, live, options.subresource);
-  if (kind.hasGeneration) next.metadata.generation = nextGeneration(live, next);
-  refuseInvalid(kind, next, live);
+  const strategy = strategyOf(kind);
+  strategy.normalize?.(next);
   const given = object.metadata.managedFields ?? live.metadata.managedFields;
   const managers = options.managers ?? trackedManagers(context, kind, { live, given }, next, options);
+  strategy.prepareUpdate?.(context, next, live, options.subresource);
+  refuseInvalid(kind, next, live);
+  if (options.subresource === undefined) strategy.allocate?.(context, next);
+  if (kind.hasGeneration) next.metadata.generation = nextGeneration(live, next);
   setManagers(next, managers);
   return isSameButTimes(live, next) ? undefined : next;
 }
@@ -157,6 +165,13 @@ function nextGeneration(live: AnyObject, next: AnyObject): number {
   const names = new Set([...Object.keys(live), ...Object.keys(next)]);
   for (const name of ["apiVersion", "kind", "metadata", "status"]) names.delete(name);
   return [...names].every((name) => isEqual(live[name], next[name])) ? generation : generation + 1;
+}
+
+function refuseUnreadable(kind: Kind, object: AnyObject): void {
+  const problem = kind.decodeProblem?.(object);
+  if (problem === undefined) return;
+  const { kind: name, version } = kind.type;
+  throw badRequest(`${name} in version ${JSON.stringify(version)} cannot be handled as a ${name}: ${problem}`);
 }
 
 function refuseUnknownFields(kind: Kind, object: AnyObject, options: WriteOptions): void {

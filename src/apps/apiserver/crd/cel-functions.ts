@@ -11,11 +11,14 @@ import {
   CelScalar,
   celFunc,
   celMethod,
+  isCelList,
+  isCelMap,
   listType,
   mapType,
 } from "@bufbuild/cel";
 import { isIp, isIpv4, parseIp } from "../../../core/api/ip.ts";
 import { isCidr, quantityPattern } from "../schema/formats.ts";
+import { optionalIndex, optionalSelect } from "./cel-optional.ts";
 
 const { BOOL, DOUBLE, DYN, INT, STRING } = CelScalar;
 const list = listType(DYN);
@@ -262,7 +265,26 @@ const optionals: readonly CelFunc[] = [
   celMethod("orValue", opaque, [DYN], DYN, function (this: CelMap, otherwise) {
     return optionalItems(this).get(0) ?? otherwise;
   }),
+  celMethod("or", opaque, [opaque], opaque, function (this: CelMap, other) {
+    return optionalItems(this).size > 0 ? this : other;
+  }),
+  celFunc("optional.of", [DYN], opaque, (value) => optionalOf(value)),
+  celFunc("optional.none", [], opaque, () => optionalOf(undefined)),
+  celFunc(optionalSelect, [DYN, STRING], opaque, (holder, name) => optionalOf(elementOf(holder, name))),
+  celFunc(optionalIndex, [DYN, DYN], opaque, (holder, key) => optionalOf(elementOf(holder, key))),
 ];
+
+/** What is there under a name, a key or an index; of an absent optional nothing is. */
+const elementOf = (holder: CelValue, key: CelValue): CelInput | undefined => {
+  if (isCelList(holder)) return typeof key === "bigint" ? holder.get(Number(key)) : undefined;
+  if (!isCelMap(holder)) throw new Error("only maps, objects and lists have optional fields and indices");
+  if (holder.has("$optional")) {
+    const inner = optionalItems(holder).get(0);
+    return inner === undefined ? undefined : elementOf(inner, key);
+  }
+  const isKey = typeof key === "string" || typeof key === "bigint" || typeof key === "boolean";
+  return isKey ? holder.get(key) : undefined;
+};
 
 export const kubernetesFunctions: readonly CelFunc[] = [
   ...urls,

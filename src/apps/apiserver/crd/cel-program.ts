@@ -7,12 +7,15 @@ import { strings } from "@bufbuild/cel/ext";
 import { errorText } from "../../../core/api/error-text.ts";
 import type { Schema } from "../kind.ts";
 import { kubernetesFunctions } from "./cel-functions.ts";
+import { optionalSelect, writeOutOptionals } from "./cel-optional.ts";
 import { unescapeField } from "./cel-values.ts";
 
 type Expression = ReturnType<typeof parse>["expr"];
 
 export interface Program {
   readonly usesOldSelf: boolean;
+  /** Its result can be anything but true or false; false where that is not plain to see. */
+  readonly isNoCondition: boolean;
   run(bindings: Record<string, CelInput>): CelResult;
 }
 
@@ -47,16 +50,29 @@ const compile = (source: string): Program | { readonly problem: string } => {
   if (source.length > expressionLengthMax)
     return { problem: `an expression may have ${expressionLengthMax} characters` };
   try {
-    const parsed = parse(source);
+    const parsed = parse(writeOutOptionals(source));
     const names = new Set<string>();
     const problem = nameProblem(parsed.expr, new Set(variables), names);
     if (problem !== undefined) return { problem };
     const run = plan(environment, parsed.expr);
-    return { usesOldSelf: names.has("oldSelf"), run: (bindings) => run(bindings) };
+    const isNoCondition = !mayBeCondition(parsed.expr);
+    return { usesOldSelf: names.has("oldSelf"), isNoCondition, run: (bindings) => run(bindings) };
   } catch (error) {
     return { problem: errorText(error) };
   }
 };
+
+/** Functions whose result is never a truth value. */
+const valueFunctions = new Set(
+  ["size", "_+_", "_-_", "_*_", "_/_", "_%_", "-_", "string", "int", "double"].concat(["trim", "lowerAscii"]),
+);
+
+function mayBeCondition(expression: Expression): boolean {
+  const kind = expression.exprKind;
+  if (kind.case === "constExpr") return kind.value.constantKind.case === "boolValue";
+  if (kind.case === "listExpr" || kind.case === "structExpr") return false;
+  return kind.case !== "callExpr" || !valueFunctions.has(kind.value.function);
+}
 
 const isExpression = (value: Expression | undefined): value is Expression => value !== undefined;
 
@@ -125,7 +141,7 @@ type Scope = ReadonlyMap<string, Schema | undefined>;
 const fieldProblem = (source: string, schema: Schema): string | undefined => {
   const problems: string[] = [];
   visitFields(
-    parse(source).expr,
+    parse(writeOutOptionals(source)).expr,
     new Map([
       ["self", schema],
       ["oldSelf", schema],
@@ -156,8 +172,20 @@ function visitFields(expression: Expression, scope: Scope, problems: string[]): 
     return undefined;
   }
   const results = childrenOf(expression).map((child) => visitFields(child, scope, problems));
-  return kind.case === "callExpr" && kind.value.function === "_[_]" ? itemSchema(results[0]) : undefined;
+  if (kind.case !== "callExpr") return undefined;
+  if (kind.value.function === optionalSelect) return optionallySelected(kind.value.args[1], results[0], problems);
+  return kind.value.function === "_[_]" ? itemSchema(results[0]) : undefined;
 }
+
+const optionallySelected = (
+  name: Expression | undefined,
+  holder: Schema | undefined,
+  problems: string[],
+): Schema | undefined => {
+  const constant = name?.exprKind.case === "constExpr" ? name.exprKind.value.constantKind : undefined;
+  if (holder === undefined || constant?.case !== "stringValue") return undefined;
+  return selected(holder, constant.value, problems);
+};
 
 const selected = (holder: Schema, field: string, problems: string[]): Schema | undefined => {
   const { properties, additionalProperties } = holder;

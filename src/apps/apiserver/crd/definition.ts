@@ -1,10 +1,11 @@
 /** Defaults and rules of CustomResourceDefinition objects themselves (A37): names, versions, structural schemas, rules. */
 import type { AnyObject } from "../../../core/api/kube.ts";
-import type { Cause, Schema } from "../kind.ts";
+import type { Cause, Schema, ValidationRule } from "../kind.ts";
 import { duplicate, forbidden, immutable, invalid, required, unsupported } from "../schema/causes.ts";
 import { compilePattern } from "../schema/formats.ts";
 import {
   ensureObject,
+  isEqualJson,
   isObject,
   type JsonObject,
   listAt,
@@ -14,6 +15,7 @@ import {
   textAt,
 } from "../schema/json.ts";
 import { nameProblem } from "../schema/names.ts";
+import { validateSchema } from "../schema/validate.ts";
 import { compileRule } from "./cel-program.ts";
 
 export const fillDefinitionDefaults = (object: AnyObject): void => {
@@ -68,19 +70,25 @@ const checkVersions = (spec: JsonObject): Cause[] => {
     const name = textAt(version, "name");
     if (names.has(name)) causes.push(duplicate(`${at}.name`, name));
     names.add(name);
-    const schema = objectAt(version, "schema")["openAPIV3Schema"];
+    const schema = schemaOf(version);
     if (!isObject(schema)) {
-      causes.push(required(`${at}.schema.openAPIV3Schema`, "schemas are required"));
+      causes.push(required(`${at}.schema.openAPIV3Schema`));
       return;
     }
+    // The API tells of a schema that all versions share once, and by the name that it had before there were versions.
+    const isShared = versions.every((other) => isEqualJson(schemaOf(other), schema));
+    if (isShared && index > 0) return;
+    const place = isShared ? "spec.validation.openAPIV3Schema" : `${at}.schema.openAPIV3Schema`;
     if (schema["type"] !== "object") {
-      causes.push(invalid(`${at}.schema.openAPIV3Schema.type`, schema["type"], "must be object at the root"));
+      causes.push(invalid(`${place}.type`, schema["type"], "must be object at the root"));
     }
     // A CRD's schema is JSON by the API; each keyword is read with care where it is used.
-    causes.push(...checkSchema(schema as Schema, `${at}.schema.openAPIV3Schema`));
+    causes.push(...checkSchema(schema as Schema, place));
   });
   return causes;
 };
+
+const schemaOf = (version: JsonObject): unknown => objectAt(version, "schema")["openAPIV3Schema"];
 
 /** More problems than this in one schema help nobody. */
 const schemaCausesMax = 20;
@@ -110,6 +118,23 @@ const withImplied = (root: Schema): Schema => ({
     ...root.properties,
   },
 });
+
+/** A rule as the API shows it in what it says of it. */
+const shownRule = (rule: ValidationRule) => ({
+  Rule: rule.rule,
+  Message: rule.message ?? "",
+  MessageExpression: rule.messageExpression ?? "",
+  Reason: rule.reason ?? null,
+  FieldPath: rule.fieldPath ?? "",
+  OptionalOldSelf: rule.optionalOldSelf ?? null,
+});
+
+const checkDefault = (schema: Schema, at: string): readonly Cause[] =>
+  validateSchema(schema.default, schema, "", true).causes.map((cause) => ({
+    ...cause,
+    field: cause.field === "" ? `${at}.default` : `${at}.default.${cause.field}`,
+    message: cause.message.replace('""', ""),
+  }));
 
 const checkOneSchema = (schema: Schema, at: string): Cause[] => {
   const causes: Cause[] = [];
@@ -141,9 +166,17 @@ const checkOneSchema = (schema: Schema, at: string): Cause[] => {
     for (const [field, source] of sources) {
       if (source === undefined) continue;
       const compiled = compileRule(source, schema);
-      if ("problem" in compiled)
-        causes.push(invalid(`${place}.${field}`, source, `compilation failed: ${compiled.problem}`));
+      const shown = field === "rule" ? shownRule(rule) : source;
+      if ("problem" in compiled) {
+        causes.push(invalid(`${place}.${field}`, shown, `compilation failed: ${compiled.problem}`));
+      } else if (field === "rule" && compiled.isNoCondition) {
+        causes.push(invalid(`${place}.rule`, shown, "cel expression must evaluate to a bool"));
+      }
+    }
+    if (rule.message?.includes("\n")) {
+      causes.push(invalid(`${place}.message`, rule.message, "must not contain line breaks"));
     }
   });
+  if (schema.default !== undefined) causes.push(...checkDefault(schema, at));
   return causes;
 };

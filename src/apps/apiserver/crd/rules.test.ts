@@ -132,9 +132,7 @@ describe("rules", () => {
     fillDefinitionDefaults(definition);
     const causes = checkDefinition(definition, undefined);
     expect(causes).toHaveLength(1);
-    expect(causes[0]?.field).toBe(
-      "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule",
-    );
+    expect(causes[0]?.field).toBe("spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule");
     expect(causes[0]?.message).toMatch(message);
   });
 

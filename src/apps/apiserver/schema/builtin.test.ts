@@ -148,9 +148,12 @@ describe("validation speaks as Kubernetes does", () => {
     );
   });
 
-  test("a missing selector is one cause only", () => {
+  test("without a selector a deployment has no labels that match it", () => {
     const { template } = deploymentSpec;
-    expect(causesOf(objectOf("Deployment", { spec: { template } }))).toEqual(["spec.selector: Required value"]);
+    expect(causesOf(objectOf("Deployment", { spec: { template } }))).toEqual([
+      "spec.selector: Required value",
+      expect.stringMatching(/^spec.template.metadata.labels: .*does not match template `labels`$/),
+    ]);
   });
 
   test("the selector of a deployment cannot change", () => {
@@ -183,7 +186,7 @@ describe("validation speaks as Kubernetes does", () => {
     const causes = causesOf(service);
     expect(causes[0]).toMatch(/^metadata.name: Invalid value: "1st": a DNS-1035 label must consist of/);
     expect(causes).toContain(
-      'spec.type: Unsupported value: "Elsewhere": supported values: "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"',
+      'spec.type: Unsupported value: "Elsewhere": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"',
     );
     expect(causes).toContain("spec.ports[1].port: Invalid value: 70000: must be between 1 and 65535, inclusive");
     expect(causes).toContain("spec.ports[0].name: Required value");

@@ -10,6 +10,7 @@ import { admissionGroup, extensionsGroup } from "./builtin/extension.ts";
 import { objectMeta } from "./builtin/meta.ts";
 import { coordinationGroup, discoveryGroup, networkingGroup, policyGroup } from "./builtin/network.ts";
 import type { Declaration, GroupDeclaration } from "./declaration.ts";
+import { decodeProblem } from "./decode-problem.ts";
 import { fillSchemaDefaults } from "./defaults.ts";
 import { struct, text } from "./dsl.ts";
 import { checkMetadata } from "./names.ts";
@@ -67,6 +68,7 @@ const kindOf = ({ group, version }: GroupDeclaration, declaration: Declaration):
     columns: printer.columns,
     cells: (object, nowMs) => printer.cells(object, nowMs),
     prune: (object) => pruneObject(object, schema, { metadata: objectMeta.schema, dropNulls: true }),
+    decodeProblem: (object) => decodeProblem(object, schema, kind),
     fillDefaults: (object, old) => {
       declaration.fillDefaults?.(object, old);
       fillSchemaDefaults(object, schema);

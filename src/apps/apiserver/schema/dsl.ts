@@ -62,7 +62,7 @@ export const int64 = new Field({ type: "integer", format: "int64" });
 /** RFC 3339 with whole seconds. */
 export const time = new Field({ type: "string", format: "date-time" });
 /** RFC 3339 with microseconds. */
-export const microTime = new Field({ type: "string", format: "date-time" });
+export const microTime = new Field({ type: "string", format: "date-time", "x-tombolo-type": "MicroTime" });
 /** Base64 on the wire. */
 export const bytes = new Field({ type: "string", format: "byte" });
 export const intOrString = new Field({ "x-kubernetes-int-or-string": true, "x-tombolo-type": "IntOrString" });

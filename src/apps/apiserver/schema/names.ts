@@ -31,14 +31,19 @@ const qualifiedDetail =
   "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric " +
   `character (e.g. 'MyName',  or 'my.name',  or '123-abc', ${used("([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")})`;
 
-const longDetail = (max: number): string => `must be no more than ${max} bytes`;
+const qualifiedKeyDetail =
+  `a qualified ${qualifiedDetail.replace("name part", "name")} ` +
+  "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+
+const longDetail = (max: number): string => `must be no more than ${max} characters`;
 
 /** What is wrong with a name, or undefined. */
 export const nameProblem = (name: string, form: NameForm): string | undefined => {
   switch (form) {
     case "label":
       if (name.length > 63) return longDetail(63);
-      return label.test(name) ? undefined : labelDetail;
+      if (label.test(name)) return undefined;
+      return subdomain.test(name) ? "must not contain dots" : labelDetail;
     case "label1035":
       if (name.length > 63) return longDetail(63);
       return label1035.test(name) ? undefined : label1035Detail;
@@ -53,10 +58,10 @@ export const nameProblem = (name: string, form: NameForm): string | undefined =>
   }
 };
 
-const qualifiedNameProblem = (name: string): string | undefined => {
+export const qualifiedNameProblem = (name: string): string | undefined => {
   const parts = name.split("/");
   const [prefix, last] = parts.length === 2 ? [parts[0] ?? "", parts[1] ?? ""] : [undefined, name];
-  if (parts.length > 2 || prefix === "") return "a valid label key must be [prefix/]name";
+  if (parts.length > 2 || prefix === "") return qualifiedKeyDetail;
   if (prefix !== undefined && nameProblem(prefix, "subdomain") !== undefined) return `prefix part ${subdomainDetail}`;
   if (last.length === 0) return "name part must be non-empty";
   if (last.length > 63) return `name part ${longDetail(63)}`;

@@ -105,7 +105,7 @@ function checkNumber(value: number, schema: Schema, path: string, walk: Walk): v
   if (!walk.isCustom) {
     if (!isLow && !isHigh) return;
     const between = `must be between ${minimum} and ${maximum}, inclusive`;
-    const above = minimum === 0 ? "must be greater than or equal to 0" : `must be greater than or equal to ${minimum}`;
+    const above = minimum === 1 ? "must be greater than 0" : `must be greater than or equal to ${minimum}`;
     add(walk, invalid(path, value, maximum === undefined ? above : between));
     return;
   }
@@ -153,6 +153,7 @@ function checkUnique(value: readonly unknown[], schema: Schema, path: string, wa
           ? Object.values(identity)[0]
           : identity;
       const at = keys !== undefined && keys.length === 1 && !walk.isCustom ? `.${keys[0]}` : "";
+      if (at === ".mountPath") return add(walk, invalid(`${path}[${index}]${at}`, shown, "must be unique"));
       add(walk, duplicate(`${path}[${index}]${at}`, shown));
     }
     seen.add(text);

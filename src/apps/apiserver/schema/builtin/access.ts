@@ -2,19 +2,19 @@
 import { bool, each, list, mapOf, struct, text, texts } from "../dsl.ts";
 import type { Declaration, GroupDeclaration } from "../declaration.ts";
 import { checkRoleBinding, fillRoleBindingDefaults } from "../rules/access.ts";
+import { checkRules } from "../rules/policies.ts";
 import { clusterRolePrinter, roleBindingPrinter, rolePrinter } from "../../tables/access-printers.ts";
 import { labelSelector } from "./meta.ts";
 
 const rules = list(
   struct("PolicyRule", "Verbs that are allowed on resources.", {
     ...each(texts, "apiGroups nonResourceURLs resourceNames resources"),
-    verbs: texts.required(),
+    verbs: texts,
   }),
 );
 
 const roleRef = struct("RoleRef", "The role that is granted.", {
-  apiGroup: text,
-  ...each(text.required(), "kind name"),
+  ...each(text, "apiGroup kind name"),
 }).atomic();
 
 const subjects = list(
@@ -29,7 +29,7 @@ const binding = {
   printer: roleBindingPrinter,
   fillDefaults: fillRoleBindingDefaults,
   check: checkRoleBinding,
-  fields: { roleRef: roleRef.required(), subjects },
+  fields: { roleRef, subjects },
 } as const;
 
 export const rbacGroup: GroupDeclaration = {
@@ -41,6 +41,7 @@ export const rbacGroup: GroupDeclaration = {
       plural: "roles",
       about: "Rights in one namespace.",
       nameForm: "path",
+      check: checkRules,
       printer: rolePrinter,
       fields: { rules },
     },
@@ -51,6 +52,7 @@ export const rbacGroup: GroupDeclaration = {
       about: "Rights in the whole cluster.",
       isClusterScoped: true,
       nameForm: "path",
+      check: checkRules,
       printer: clusterRolePrinter,
       fields: {
         aggregationRule: struct("AggregationRule", "Roles to gather rules from.", {

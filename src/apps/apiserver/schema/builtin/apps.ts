@@ -49,8 +49,8 @@ const deploymentCondition = struct("DeploymentCondition", "One aspect of the sta
   lastUpdateTime: time,
 });
 
-const selector = labelSelector.required().about("Selects the pods; must match the template's labels.");
-const template = podTemplate.required().about("From what pods are made.");
+const selector = labelSelector.about("Selects the pods; must match the template's labels.");
+const template = podTemplate.about("From what pods are made.");
 const replicas = int32.defaults(1).atLeast(0).about("How many pods are wanted.");
 const minReadySeconds = int32.atLeast(0).about("How long a pod must be ready to count as available.");
 const history = int32.defaults(10).atLeast(0);
@@ -59,10 +59,11 @@ const rollingUpdate = (name: string): Field =>
   struct(name, "How far an update may go at once.", { maxSurge: intOrString, maxUnavailable: intOrString });
 
 const claim = struct("PersistentVolumeClaim", "A claim made for each pod.", {
-  ...each(text, "apiVersion kind"),
+  apiVersion: text.defaults("v1"),
+  kind: text.defaults("PersistentVolumeClaim"),
   metadata: objectMeta,
   spec: volumeClaimSpec,
-  status: anyObject,
+  status: anyObject.defaults({ phase: "Pending" }),
 });
 
 const common = { categories: ["all"], hasGeneration: true } as const;
@@ -87,7 +88,7 @@ export const appsGroup: GroupDeclaration = {
           selector,
           template,
           strategy: struct("DeploymentStrategy", "How old pods are replaced.", {
-            type: text.oneOf("RollingUpdate", "Recreate"),
+            type: text,
             rollingUpdate: rollingUpdate("RollingUpdateDeployment"),
           }).patched("retainKeys"),
           minReadySeconds,
@@ -120,10 +121,11 @@ export const appsGroup: GroupDeclaration = {
       fields: {
         spec: struct("ReplicaSetSpec", "Desired state.", { replicas, selector, template, minReadySeconds }).required(),
         status: struct("ReplicaSetStatus", "What was observed.", {
-          ...each(int32, "availableReplicas fullyLabeledReplicas readyReplicas replicas terminatingReplicas"),
+          replicas: int32.defaults(0),
+          ...each(int32, "availableReplicas fullyLabeledReplicas readyReplicas terminatingReplicas"),
           conditions: listMap("type", workloadCondition("ReplicaSetCondition")),
           observedGeneration: int64,
-        }),
+        }).defaults({}),
       },
     },
     {
@@ -141,21 +143,18 @@ export const appsGroup: GroupDeclaration = {
           selector,
           template,
           updateStrategy: struct("DaemonSetUpdateStrategy", "How old pods are replaced.", {
-            type: text.oneOf("RollingUpdate", "OnDelete"),
+            type: text,
             rollingUpdate: rollingUpdate("RollingUpdateDaemonSet"),
           }),
           minReadySeconds,
           revisionHistoryLimit: history,
         }).required(),
         status: struct("DaemonSetStatus", "What was observed.", {
-          ...each(
-            int32,
-            "collisionCount currentNumberScheduled desiredNumberScheduled numberAvailable numberMisscheduled " +
-              "numberReady numberUnavailable updatedNumberScheduled",
-          ),
+          ...each(int32.defaults(0), "currentNumberScheduled desiredNumberScheduled numberMisscheduled numberReady"),
+          ...each(int32, "collisionCount numberAvailable numberUnavailable updatedNumberScheduled"),
           conditions: listMap("type", workloadCondition("DaemonSetCondition")),
           observedGeneration: int64,
-        }),
+        }).defaults({}),
       },
     },
     {
@@ -173,10 +172,10 @@ export const appsGroup: GroupDeclaration = {
           replicas,
           selector,
           template,
-          serviceName: text.defaults("").about("Service that gives the pods their names."),
-          podManagementPolicy: text.defaults("OrderedReady").oneOf("OrderedReady", "Parallel"),
+          serviceName: text.about("Service that gives the pods their names."),
+          podManagementPolicy: text.defaults("OrderedReady"),
           updateStrategy: struct("StatefulSetUpdateStrategy", "How old pods are replaced.", {
-            type: text.oneOf("RollingUpdate", "OnDelete"),
+            type: text,
             rollingUpdate: struct("RollingUpdateStatefulSetStrategy", "How far an update goes.", {
               maxUnavailable: intOrString,
               partition: int32.atLeast(0),
@@ -193,11 +192,12 @@ export const appsGroup: GroupDeclaration = {
           volumeClaimTemplates: list(claim),
         }).required(),
         status: struct("StatefulSetStatus", "What was observed.", {
-          ...each(int32, "availableReplicas collisionCount currentReplicas readyReplicas replicas updatedReplicas"),
+          ...each(int32.defaults(0), "availableReplicas replicas"),
+          ...each(int32, "collisionCount currentReplicas readyReplicas updatedReplicas"),
           ...each(text, "currentRevision updateRevision"),
           conditions: listMap("type", workloadCondition("StatefulSetCondition")),
           observedGeneration: int64,
-        }),
+        }).defaults({}),
       },
     },
     {
@@ -207,7 +207,7 @@ export const appsGroup: GroupDeclaration = {
       printer: controllerRevisionPrinter,
       check: checkControllerRevision,
       fields: {
-        data: anyObject.about("What the owner looked like, as a patch."),
+        data: anyObject.atomic().about("What the owner looked like, as a patch."),
         revision: int64.required().about("Grows with every change."),
       },
     },

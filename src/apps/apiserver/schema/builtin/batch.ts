@@ -30,17 +30,17 @@ const successPolicy = struct("SuccessPolicy", "When the job counts as succeeded.
 });
 
 const jobSpec = struct("JobSpec", "Desired state.", {
-  template: podTemplate.required(),
+  template: podTemplate,
   parallelism: int32.atLeast(0).about("How many pods may run at once."),
   completions: int32.atLeast(0).about("How many pods must succeed."),
   backoffLimit: int32.atLeast(0).about("Failed pods until the job fails."),
   activeDeadlineSeconds: int64.atLeast(1),
   ...each(int32.atLeast(0), "backoffLimitPerIndex maxFailedIndexes ttlSecondsAfterFinished"),
-  completionMode: text.defaults("NonIndexed").oneOf("NonIndexed", "Indexed"),
+  completionMode: text.oneOf("NonIndexed", "Indexed"),
   manualSelector: bool,
   managedBy: text,
   selector: labelSelector,
-  suspend: bool.defaults(false),
+  suspend: bool,
   podFailurePolicy,
   podReplacementPolicy: text.oneOf("Failed", "TerminatingOrFailed"),
   successPolicy,

@@ -22,7 +22,7 @@ import {
 import type { Declaration, GroupDeclaration } from "../declaration.ts";
 import { checkEndpoints, checkService, fillServiceDefaults } from "../rules/services.ts";
 import { checkPod, fillPodDefaults } from "../rules/pods.ts";
-import { checkConfigMap, checkEvent, checkSecret } from "../rules/core.ts";
+import { checkConfigMap, checkEvent, checkNode, checkSecret } from "../rules/core.ts";
 import {
   configMapPrinter,
   endpointsPrinter,
@@ -122,6 +122,7 @@ const node: Declaration = {
   subresources: ["status"],
   selectableFields: ["spec.unschedulable"],
   printer: nodePrinter,
+  check: checkNode,
   fields: {
     spec: struct("NodeSpec", "Desired state of the node.", {
       configSource,
@@ -168,18 +169,18 @@ const servicePort = struct("ServicePort", "A port of the service.", {
   name: text.about("Name of the port; needed when there are several."),
   port: portNumber.required().about("Port on which the service is reached."),
   targetPort: intOrString.about("Port of the pods, by number or name; `port` when absent."),
-  protocol: text.defaults("TCP").oneOf("TCP", "UDP", "SCTP"),
+  protocol: text.defaults("TCP").oneOf("SCTP", "TCP", "UDP"),
   appProtocol: text.about("What is spoken on the port."),
   nodePort: int32.between(0, 65_535),
 });
 
 const serviceSpec = struct("ServiceSpec", "How the service is reached and which pods serve it.", {
-  type: text.oneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName").about("How the service is made reachable."),
+  type: text.oneOf("ClusterIP", "ExternalName", "LoadBalancer", "NodePort").about("How the service is made reachable."),
   selector: textMap.atomic().about("Labels of the pods that serve it."),
   ports: listMap("port protocol", servicePort).about("Ports of the service."),
   ...each(text, "clusterIP externalName loadBalancerClass loadBalancerIP"),
   ...each(texts, "clusterIPs externalIPs ipFamilies loadBalancerSourceRanges"),
-  sessionAffinity: text.defaults("None").oneOf("None", "ClientIP"),
+  sessionAffinity: text.defaults("None").oneOf("ClientIP", "None"),
   sessionAffinityConfig: struct("SessionAffinityConfig", "Settings of session affinity.", {
     clientIP: struct("ClientIPConfig", "By client address.", { timeoutSeconds: int32.between(1, 86_400) }),
   }),
@@ -229,7 +230,7 @@ const endpointAddress = struct("EndpointAddress", "An address.", {
 
 const eventFields = {
   ...each(text, "action message reason"),
-  ...each(text.defaults(""), "reportingComponent reportingInstance"),
+  ...each(text, "reportingComponent reportingInstance"),
   type: text.about("Normal or Warning."),
   count: int32,
   eventTime: microTime,
@@ -237,7 +238,7 @@ const eventFields = {
   involvedObject: objectReference.required().about("What the event is about."),
   related: objectReference,
   series: struct("EventSeries", "A run of like events.", { count: int32, lastObservedTime: microTime }),
-  source: struct("EventSource", "Who reported it.", each(text, "component host")).defaults({}),
+  source: struct("EventSource", "Who reported it.", each(text, "component host")),
 };
 
 const event: Declaration = {
@@ -320,7 +321,7 @@ export const coreGroup: GroupDeclaration = {
               struct("EndpointPort", "A port.", {
                 ...each(text, "appProtocol name"),
                 port: portNumber.required(),
-                protocol: text.defaults("TCP").oneOf("TCP", "UDP", "SCTP"),
+                protocol: text.defaults("TCP").oneOf("SCTP", "TCP", "UDP"),
               }).atomic(),
             ),
           }),

@@ -17,6 +17,7 @@ import {
   time,
 } from "../dsl.ts";
 import type { Declaration, GroupDeclaration } from "../declaration.ts";
+import { checkPolicy, checkPolicyBinding, checkWebhooks } from "../rules/policies.ts";
 import { checkDefinition, fillDefinitionDefaults } from "../../crd/definition.ts";
 import {
   definitionPrinter,
@@ -89,7 +90,7 @@ export const extensionsGroup: GroupDeclaration = {
         spec: struct("CustomResourceDefinitionSpec", "Group, names and versions.", {
           group: text.required(),
           names: names.required(),
-          scope: text.required().oneOf("Namespaced", "Cluster"),
+          scope: text.required().oneOf("Cluster", "Namespaced"),
           versions: list(version).required(),
           conversion: struct("CustomResourceConversion", "How versions become each other.", {
             strategy: text.required(),
@@ -143,14 +144,14 @@ const matchConditions = listMap(
 
 const webhookFields = {
   name: text.required(),
-  admissionReviewVersions: texts.required(),
+  admissionReviewVersions: texts,
   clientConfig: clientConfig.required(),
   failurePolicy: text.defaults("Fail").oneOf("Fail", "Ignore"),
   matchConditions,
   matchPolicy: text.defaults("Equivalent").oneOf("Equivalent", "Exact"),
   ...each(labelSelector.defaults({}), "namespaceSelector objectSelector"),
   rules: list(struct("RuleWithOperations", "Requests that match.", ruleFields)),
-  sideEffects: text.required().oneOf("None", "NoneOnDryRun", "Some", "Unknown"),
+  sideEffects: text.oneOf("None", "NoneOnDryRun", "Some", "Unknown"),
   timeoutSeconds: int32.defaults(10).between(1, 30),
 };
 
@@ -197,6 +198,7 @@ export const admissionGroup: GroupDeclaration = {
       inert: "ValidatingAdmissionPolicy is stored, but this sandbox does not enforce it",
       subresources: ["status"],
       printer: policyPrinter,
+      check: checkPolicy,
       fields: {
         spec: policySpec,
         status: struct("ValidatingAdmissionPolicyStatus", "What was observed.", {
@@ -217,6 +219,7 @@ export const admissionGroup: GroupDeclaration = {
       about: "Puts a policy to use.",
       inert: "ValidatingAdmissionPolicyBinding is stored, but this sandbox does not enforce it",
       printer: policyBindingPrinter,
+      check: checkPolicyBinding,
       fields: {
         spec: struct("ValidatingAdmissionPolicyBindingSpec", "Policy and where it holds.", {
           matchResources,
@@ -233,6 +236,7 @@ export const admissionGroup: GroupDeclaration = {
       about: "Webhooks that check requests.",
       inert: "ValidatingWebhookConfiguration is stored, but this sandbox calls no webhooks",
       printer: webhookPrinter,
+      check: checkWebhooks,
       fields: { webhooks: listMap("name", struct("ValidatingWebhook", "A webhook.", webhookFields)) },
     },
     {
@@ -242,6 +246,7 @@ export const admissionGroup: GroupDeclaration = {
       about: "Webhooks that change requests.",
       inert: "MutatingWebhookConfiguration is stored, but this sandbox calls no webhooks",
       printer: webhookPrinter,
+      check: checkWebhooks,
       fields: {
         webhooks: listMap(
           "name",

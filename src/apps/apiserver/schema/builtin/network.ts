@@ -17,6 +17,7 @@ import {
 } from "../dsl.ts";
 import type { GroupDeclaration } from "../declaration.ts";
 import { checkEndpointSlice, checkNetworkPolicy, fillNetworkPolicyDefaults } from "../rules/network.ts";
+import { checkBudget, checkIngress, checkIngressClass, checkPeers } from "../rules/policies.ts";
 import {
   endpointSlicePrinter,
   ingressClassPrinter,
@@ -27,7 +28,7 @@ import {
 } from "../../tables/network-printers.ts";
 import { conditions, labelSelector, objectReference, typedLocalObjectReference } from "./meta.ts";
 
-const protocol = text.defaults("TCP").oneOf("TCP", "UDP", "SCTP");
+const protocol = text.defaults("TCP").oneOf("SCTP", "TCP", "UDP");
 
 const named = (name: string) => struct(name, "A name.", { name: text.required() });
 
@@ -57,7 +58,7 @@ export const discoveryGroup: GroupDeclaration = {
       printer: endpointSlicePrinter,
       check: checkEndpointSlice,
       fields: {
-        addressType: text.required().oneOf("IPv4", "IPv6", "FQDN"),
+        addressType: text.required().oneOf("FQDN", "IPv4", "IPv6"),
         endpoints: list(endpoint).with({ maxItems: 1000 }),
         ports: list(
           struct("EndpointPort", "A port of all endpoints of the slice.", {
@@ -87,7 +88,7 @@ export const coordinationGroup: GroupDeclaration = {
           ...each(text, "holderIdentity preferredHolder strategy"),
           leaseDurationSeconds: int32.atLeast(1),
           leaseTransitions: int32.atLeast(0),
-        }),
+        }).defaults({}),
       },
     },
   ],
@@ -104,7 +105,7 @@ const backend = struct("IngressBackend", "Where requests go.", {
 const ingressPath = struct("HTTPIngressPath", "A path and its backend.", {
   backend: backend.required(),
   path: text,
-  pathType: text.required().oneOf("Exact", "Prefix", "ImplementationSpecific"),
+  pathType: text,
 });
 
 const peers = list(
@@ -133,6 +134,7 @@ export const networkingGroup: GroupDeclaration = {
       subresources: ["status"],
       hasGeneration: true,
       printer: ingressPrinter,
+      check: checkIngress,
       fields: {
         spec: struct("IngressSpec", "Desired state.", {
           defaultBackend: backend,
@@ -167,6 +169,7 @@ export const networkingGroup: GroupDeclaration = {
       isClusterScoped: true,
       hasGeneration: true,
       printer: ingressClassPrinter,
+      check: checkIngressClass,
       fields: {
         spec: struct("IngressClassSpec", "Controller and parameters.", {
           controller: text,
@@ -186,7 +189,7 @@ export const networkingGroup: GroupDeclaration = {
       hasGeneration: true,
       printer: networkPolicyPrinter,
       fillDefaults: fillNetworkPolicyDefaults,
-      check: checkNetworkPolicy,
+      check: (object) => [...checkNetworkPolicy(object), ...checkPeers(object)],
       fields: {
         spec: struct("NetworkPolicySpec", "Rules.", {
           egress: list(struct("NetworkPolicyEgressRule", "To whom.", { ports: policyPorts, to: peers })),
@@ -212,6 +215,7 @@ export const policyGroup: GroupDeclaration = {
       subresources: ["status"],
       hasGeneration: true,
       printer: podDisruptionBudgetPrinter,
+      check: checkBudget,
       fields: {
         spec: struct("PodDisruptionBudgetSpec", "Desired state.", {
           maxUnavailable: intOrString,
@@ -221,10 +225,10 @@ export const policyGroup: GroupDeclaration = {
         }),
         status: struct("PodDisruptionBudgetStatus", "What was observed.", {
           conditions,
-          ...each(int32, "currentHealthy desiredHealthy disruptionsAllowed expectedPods"),
+          ...each(int32.defaults(0), "currentHealthy desiredHealthy disruptionsAllowed expectedPods"),
           disruptedPods: mapOf(time),
           observedGeneration: int64,
-        }),
+        }).defaults({}),
       },
     },
   ],

@@ -77,11 +77,11 @@ const lifecycleHandler = struct("LifecycleHandler", "What to do at a moment of t
 });
 
 const containerPort = struct("ContainerPort", "A port on which the container listens.", {
-  containerPort: portNumber.required(),
+  containerPort: int32.required(),
   hostIP: text,
   hostPort: int32.between(0, 65_535),
   name: text.about("Name to which services can refer."),
-  protocol: text.defaults("TCP").oneOf("TCP", "UDP", "SCTP"),
+  protocol: text.defaults("TCP").oneOf("SCTP", "TCP", "UDP"),
 });
 
 export const resourceRequirements = struct("ResourceRequirements", "Resources that are asked for.", {

@@ -65,7 +65,8 @@ export const volumeClaimSpec = struct("PersistentVolumeClaimSpec", "What storage
   }),
   resources: anyObject,
   selector: labelSelector,
-  ...each(text, "storageClassName volumeAttributesClassName volumeMode volumeName"),
+  ...each(text, "storageClassName volumeAttributesClassName volumeName"),
+  volumeMode: text.defaults("Filesystem"),
 });
 
 const claimTemplate = struct("PersistentVolumeClaimTemplate", "A claim made for the pod.", {

@@ -20,19 +20,21 @@ export const checkRoleBinding = (object: AnyObject, old: AnyObject | undefined):
   const role = objectAt(object, "roleRef");
   const causes: Cause[] = [];
   const kinds = object.kind === "ClusterRoleBinding" ? ["ClusterRole"] : ["Role", "ClusterRole"];
-  if (textAt(role, "kind") !== "" && !kinds.includes(textAt(role, "kind"))) {
-    causes.push(unsupported("roleRef.kind", role["kind"], kinds));
-  }
+  if (!kinds.includes(textAt(role, "kind"))) causes.push(unsupported("roleRef.kind", textAt(role, "kind"), kinds));
+  if (textAt(role, "name") === "") causes.push(required("roleRef.name"));
   objectsAt(object, "subjects").forEach((subject, index) => {
     const path = `subjects[${index}]`;
     const kind = textAt(subject, "kind");
     if (!["ServiceAccount", "User", "Group"].includes(kind)) {
       causes.push(unsupported(`${path}.kind`, kind, ["ServiceAccount", "User", "Group"]));
     }
-    if (kind === "ServiceAccount" && textAt(subject, "namespace") === "") causes.push(required(`${path}.namespace`));
+    // In a namespace, an account without one is of the same namespace.
+    const isAnywhere = object.kind === "ClusterRoleBinding" && textAt(subject, "namespace") === "";
+    if (kind === "ServiceAccount" && isAnywhere) causes.push(required(`${path}.namespace`));
   });
   if (old !== undefined && !isEqualJson(role, objectAt(old, "roleRef"))) {
-    causes.push(invalid("roleRef", role, "cannot change roleRef"));
+    const shown = { APIGroup: role["apiGroup"], Kind: role["kind"], Name: role["name"] };
+    causes.push(invalid("roleRef", shown, "cannot change roleRef"));
   }
   return causes;
 };

@@ -2,7 +2,7 @@
 import type { AnyObject } from "../../../../core/api/kube.ts";
 import type { Cause } from "../../kind.ts";
 import { duplicate, immutable, invalid, required } from "../causes.ts";
-import { isIpv4, isIpv6 } from "../../../../core/api/ip.ts";
+import { isIp, isIpv4 } from "../../../../core/api/ip.ts";
 import { ensureObject, listAt, objectAt, objectsAt, setIfAbsent, textAt } from "../json.ts";
 import { checkLabelSelector, nameProblem } from "../names.ts";
 
@@ -19,8 +19,7 @@ export const checkEndpointSlice = (object: AnyObject, old: AnyObject | undefined
       causes.push(invalid(path, addresses.length, `must contain at most ${addressesMax} addresses`));
     }
     addresses.forEach((address, position) => {
-      const problem = typeof address === "string" ? addressProblem(address, type) : undefined;
-      if (problem !== undefined) causes.push(invalid(`${path}[${position}]`, address, problem));
+      if (typeof address === "string") causes.push(...checkAddress(address, type, path, position));
     });
   });
   const names = new Set<string>();
@@ -33,11 +32,26 @@ export const checkEndpointSlice = (object: AnyObject, old: AnyObject | undefined
   return causes;
 };
 
-const addressProblem = (address: string, type: string): string | undefined => {
-  if (type === "IPv4") return isIpv4(address) ? undefined : "must be an IPv4 address";
-  if (type === "IPv6") return isIpv6(address) ? undefined : "must be an IPv6 address";
-  return type === "FQDN" ? nameProblem(address, "subdomain") : undefined;
+const checkAddress = (address: string, type: string, path: string, position: number): Cause[] => {
+  const at = `${path}[${position}]`;
+  if (type === "FQDN") {
+    const problem = nameProblem(address, "subdomain");
+    return problem === undefined ? [] : [invalid(at, address, problem)];
+  }
+  if (type !== "IPv4" && type !== "IPv6") return [];
+  if (!isIp(address)) return [invalid(at, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")];
+  if ((type === "IPv4") !== isIpv4(address)) return [invalid(path, address, `must be an ${type} address`)];
+  const problem = unreachable.find(([pattern]) => pattern.test(address))?.[1];
+  return problem === undefined ? [] : [invalid(at, address, problem)];
 };
+
+/** Addresses that lead nowhere from another machine. */
+const unreachable: readonly (readonly [RegExp, string])[] = [
+  [/^(0\.0\.0\.0|::)$/, "may not be unspecified (0.0.0.0 or ::)"],
+  [/^(127\.|::1$)/, "may not be in the loopback range (127.0.0.0/8, ::1/128)"],
+  [/^(169\.254\.|fe[89ab][0-9a-f]:)/i, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"],
+  [/^(224\.0\.0\.|ff02:)/i, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"],
+];
 
 export const fillNetworkPolicyDefaults = (object: AnyObject): void => {
   const spec = ensureObject(object, "spec");

@@ -2,13 +2,15 @@
 import type { AnyObject } from "../../../../core/api/kube.ts";
 import type { Cause } from "../../kind.ts";
 import { volumeSources } from "../builtin/pod-volumes.ts";
-import { duplicate, forbidden, invalid, notFound, required } from "../causes.ts";
+import { duplicate, forbidden, invalid, notFound, required, unsupported } from "../causes.ts";
+import { quantityNumber } from "../quantity.ts";
 import {
   ensureObject,
   isEqualJson,
   isObject,
   type JsonObject,
   listAt,
+  numberAt,
   objectAt,
   objectsAt,
   setIfAbsent,
@@ -20,7 +22,23 @@ import { checkLabels, nameProblem } from "../names.ts";
 const containerLists = ["initContainers", "containers", "ephemeralContainers"] as const;
 
 /** Admission (service account, tolerations, first status) is the work of the verbs. */
-export const fillPodDefaults = (object: AnyObject): void => fillPodSpecDefaults(ensureObject(object, "spec"));
+export const fillPodDefaults = (object: AnyObject): void => {
+  const spec = ensureObject(object, "spec");
+  fillPodSpecDefaults(spec);
+  setIfAbsent(spec, "enableServiceLinks", true);
+  if (numberAt(spec, "terminationGracePeriodSeconds") < 0) spec["terminationGracePeriodSeconds"] = 1;
+  for (const name of ["initContainers", "containers"]) {
+    for (const container of objectsAt(spec, name)) requestLimits(container);
+  }
+};
+
+/** What is limited is asked for as well, unless the pod says otherwise. */
+const requestLimits = (container: JsonObject): void => {
+  const limits = objectAt(container, "resources", "limits");
+  if (Object.keys(limits).length === 0) return;
+  const requests = ensureObject(ensureObject(container, "resources"), "requests");
+  for (const [name, value] of Object.entries(limits)) setIfAbsent(requests, name, value);
+};
 
 /** What holds for a pod and for a template alike. */
 export const fillPodSpecDefaults = (spec: JsonObject): void => {
@@ -40,11 +58,6 @@ export const fillPodSpecDefaults = (spec: JsonObject): void => {
 const fillContainerDefaults = (container: JsonObject, isHostNetwork: boolean): void => {
   if (textAt(container, "imagePullPolicy") === "") {
     container["imagePullPolicy"] = pullPolicyOf(textAt(container, "image"));
-  }
-  const limits = objectAt(container, "resources", "limits");
-  if (Object.keys(limits).length > 0) {
-    const requests = ensureObject(ensureObject(container, "resources"), "requests");
-    for (const [name, value] of Object.entries(limits)) setIfAbsent(requests, name, value);
   }
   for (const variable of objectsAt(container, "env")) {
     const from = valueAt(variable, "valueFrom", "resourceFieldRef");
@@ -85,6 +98,14 @@ const checkPodSpec = (spec: JsonObject, path: string): Cause[] => {
     causes.push(...checkVolume(volume, `${path}.volumes[${index}]`));
   });
   for (const claim of objectsAt(spec, "volumeClaimTemplates")) volumes.add(textAt(claim, "metadata", "name"));
+  const hostname = textAt(spec, "hostname");
+  const problem = hostname === "" ? undefined : nameProblem(hostname, "label");
+  if (problem !== undefined) causes.push(invalid(`${path}.hostname`, hostname, problem));
+  objectsAt(spec, "tolerations").forEach((toleration, index) => {
+    const operator = textAt(toleration, "operator");
+    if (["", "Equal", "Exists"].includes(operator)) return;
+    causes.push(unsupported(`${path}.tolerations[${index}].operator`, operator, ["Equal", "Exists"]));
+  });
   const names = new Set<string>();
   for (const list of containerLists) {
     objectsAt(spec, list).forEach((container, index) => {
@@ -126,10 +147,12 @@ const checkContainer = (container: JsonObject, path: string, volumes: ReadonlySe
       causes.push(notFound(`${path}.volumeMounts[${index}].name`, volume));
     }
   });
+  causes.push(...checkEnvironment(container, path), ...checkRequests(container, path));
   const portNames = new Set<string>();
   objectsAt(container, "ports").forEach((port, index) => {
     const portName = textAt(port, "name");
     const at = `${path}.ports[${index}].name`;
+    causes.push(...checkPortNumber(port, `${path}.ports[${index}].containerPort`));
     if (portName === "") return;
     if (portNames.has(portName)) causes.push(duplicate(at, portName));
     portNames.add(portName);
@@ -139,6 +162,38 @@ const checkContainer = (container: JsonObject, path: string, volumes: ReadonlySe
     if (isObject(container[probe])) causes.push(...checkProbe(objectAt(container, probe), `${path}.${probe}`, probe));
   }
   return causes;
+};
+
+const checkPortNumber = (port: JsonObject, path: string): Cause[] => {
+  const number = port["containerPort"];
+  if (number === 0) return [required(path)];
+  const isFine = typeof number !== "number" || (number >= 1 && number <= 65_535);
+  return isFine ? [] : [invalid(path, number, "must be between 1 and 65535, inclusive")];
+};
+
+/** Fields of a pod that a variable of its environment can take. */
+const environmentFields =
+  /^(metadata\.(name|namespace|uid|(labels|annotations)\['.+'\])|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs))$/;
+
+const checkEnvironment = (container: JsonObject, path: string): Cause[] =>
+  objectsAt(container, "env").flatMap((variable, index) => {
+    const at = `${path}.env[${index}].valueFrom`;
+    if (!isObject(variable["valueFrom"])) return [];
+    if (textAt(variable, "value") !== "") return [invalid(at, "", "may not be specified when `value` is not empty")];
+    const field = textAt(variable, "valueFrom", "fieldRef", "fieldPath");
+    if (field === "" || environmentFields.test(field)) return [];
+    const detail = `error converting fieldPath: field label not supported: ${field}`;
+    return [invalid(`${at}.fieldRef.fieldPath`, field, detail)];
+  });
+
+const checkRequests = (container: JsonObject, path: string): Cause[] => {
+  const limits = objectAt(container, "resources", "limits");
+  return Object.entries(objectAt(container, "resources", "requests")).flatMap(([name, request]) => {
+    const limit = limits[name];
+    if (limit === undefined || quantityNumber(request) <= quantityNumber(limit)) return [];
+    const detail = `must be less than or equal to ${name} limit of ${typeof limit === "string" ? limit : JSON.stringify(limit)}`;
+    return [invalid(`${path}.resources.requests`, request, detail)];
+  });
 };
 
 export const checkPortName = (name: string, path: string): Cause[] => {

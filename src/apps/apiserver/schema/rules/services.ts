@@ -1,8 +1,8 @@
 /** Defaults and rules of services and of hand-made endpoints. Addresses and node ports are given out elsewhere. */
 import type { AnyObject } from "../../../../core/api/kube.ts";
 import type { Cause } from "../../kind.ts";
-import { duplicate, forbidden, invalid, required } from "../causes.ts";
-import { isIp } from "../../../../core/api/ip.ts";
+import { duplicate, forbidden, invalid, required, unsupported } from "../causes.ts";
+import { isIp, parseCidr } from "../../../../core/api/ip.ts";
 import {
   ensureObject,
   isObject,
@@ -14,7 +14,7 @@ import {
   setIfAbsent,
   textAt,
 } from "../json.ts";
-import { checkLabels, nameProblem } from "../names.ts";
+import { checkLabels, nameProblem, qualifiedNameProblem } from "../names.ts";
 import { checkPortName } from "./pods.ts";
 
 const distributions = ["PreferClose", "PreferSameZone", "PreferSameNode"];
@@ -32,20 +32,12 @@ export const fillServiceDefaults = (object: AnyObject): void => {
   const type = textAt(spec, "type");
   if (type !== "ExternalName") {
     setIfAbsent(spec, "internalTrafficPolicy", "Cluster");
-    syncClusterIps(spec);
   }
   if (type === "NodePort" || type === "LoadBalancer") setIfAbsent(spec, "externalTrafficPolicy", "Cluster");
   if (type === "LoadBalancer") setIfAbsent(spec, "allocateLoadBalancerNodePorts", true);
   if (spec["sessionAffinity"] === "ClientIP") {
     setIfAbsent(ensureObject(ensureObject(spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds", 10_800);
   }
-};
-
-const syncClusterIps = (spec: JsonObject): void => {
-  const first = textAt(spec, "clusterIP");
-  const all = listAt(spec, "clusterIPs");
-  if (first !== "" && all.length === 0) spec["clusterIPs"] = [first];
-  if (first === "" && typeof all[0] === "string") spec["clusterIP"] = all[0];
 };
 
 export const checkService = (object: AnyObject, old: AnyObject | undefined): readonly Cause[] => {
@@ -71,11 +63,40 @@ export const checkService = (object: AnyObject, old: AnyObject | undefined): rea
   }
   const distribution = textAt(spec, "trafficDistribution");
   if (distribution !== "" && !distributions.includes(distribution)) {
-    const supported = distributions.map((one) => `"${one}"`).join(", ");
-    causes.push(invalid("spec.trafficDistribution", distribution, `supported values: ${supported}`));
+    causes.push(unsupported("spec.trafficDistribution", distribution, distributions));
   }
+  causes.push(...checkReach(spec));
   causes.push(...checkPorts(spec));
   if (old !== undefined) causes.push(...checkServiceChange(spec, objectAt(old, "spec")));
+  return causes;
+};
+
+const ipDetail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+const cidrDetail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+
+/** From where the service can be reached. */
+const checkReach = (spec: JsonObject): Cause[] => {
+  const causes: Cause[] = [];
+  const isOutside =
+    ["NodePort", "LoadBalancer"].includes(textAt(spec, "type")) || listAt(spec, "externalIPs").length > 0;
+  const policy = textAt(spec, "externalTrafficPolicy");
+  if (policy !== "" && !isOutside) {
+    const detail = "may only be set for externally-accessible services";
+    causes.push(invalid("spec.externalTrafficPolicy", policy, detail));
+  }
+  listAt(spec, "ipFamilies").forEach((family, index) => {
+    if (family === "IPv4" || family === "IPv6") return;
+    causes.push(unsupported(`spec.ipFamilies[${index}]`, family, ["IPv4", "IPv6"]));
+  });
+  listAt(spec, "loadBalancerSourceRanges").forEach((range, index) => {
+    if (typeof range === "string" && range.includes("/") && parseCidr(range.trim()) !== undefined) return;
+    // The name of the field is spelled so in the API's own answer.
+    causes.push(invalid(`spec.LoadBalancerSourceRanges[${index}]`, range, cidrDetail));
+  });
+  listAt(spec, "externalIPs").forEach((address, index) => {
+    if (typeof address === "string" && isIp(address)) return;
+    causes.push(invalid(`spec.externalIPs[${index}]`, address, ipDetail));
+  });
   return causes;
 };
 
@@ -95,13 +116,20 @@ const checkPorts = (spec: JsonObject): Cause[] => {
       names.add(name);
     }
     const identity = { port: port["port"], protocol: port["protocol"] };
-    if (seen.has(JSON.stringify(identity))) causes.push(duplicate(at, identity));
+    if (seen.has(JSON.stringify(identity))) {
+      const { port: number, protocol } = identity;
+      const shown = { Name: "", Protocol: protocol, AppProtocol: null, Port: number, TargetPort: 0, NodePort: 0 };
+      causes.push(duplicate(at, shown));
+    }
     seen.add(JSON.stringify(identity));
     const target = port["targetPort"];
     if (typeof target === "string") causes.push(...checkPortName(target, `${at}.targetPort`));
     if (typeof target === "number" && (target < 1 || target > 65_535)) {
       causes.push(invalid(`${at}.targetPort`, target, "must be between 1 and 65535, inclusive"));
     }
+    const protocol = textAt(port, "appProtocol");
+    const protocolProblem = protocol === "" ? undefined : qualifiedNameProblem(protocol);
+    if (protocolProblem !== undefined) causes.push(invalid(`${at}.appProtocol`, protocol, protocolProblem));
     causes.push(...checkNodePort(spec, port, at));
   });
   return causes;
@@ -137,11 +165,8 @@ export const checkEndpoints = (object: AnyObject): readonly Cause[] =>
         const ip = textAt(address, "ip");
         if (ip !== "" && !isIp(ip)) {
           causes.push(
-            invalid(
-              `${at}.${list}[${position}].ip`,
-              ip,
-              "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
-            ),
+            invalid(`${at}.${list}[${position}].ip`, ip, ipDetail),
+            invalid(`${at}.${list}[${position}].ip`, ip, "must be a valid IP address"),
           );
         }
       });

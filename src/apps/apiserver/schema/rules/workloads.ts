@@ -55,7 +55,7 @@ export const fillStatefulSetDefaults = (object: AnyObject): void => {
 
 export const checkControllerRevision = (object: AnyObject, old: AnyObject | undefined): readonly Cause[] => {
   const revision = valueAt(object, "revision");
-  const causes: Cause[] = [];
+  const causes: Cause[] = isObject(object["data"]) ? [] : [required("data", "data is mandatory")];
   if (typeof revision === "number" && revision < 0)
     causes.push(invalid("revision", revision, "must be greater than or equal to 0"));
   if (old !== undefined && !isEqualJson(object["data"], old["data"]))
@@ -67,6 +67,8 @@ interface Workload {
   readonly noun: string;
   /** Fields of the spec that are fixed at creation. */
   readonly fixed: readonly string[];
+  /** Says what may not change before what is wrong. */
+  readonly isChangeFirst?: boolean;
 }
 
 const checkWorkload = (object: AnyObject, old: AnyObject | undefined, workload: Workload): Cause[] => {
@@ -75,27 +77,34 @@ const checkWorkload = (object: AnyObject, old: AnyObject | undefined, workload: 
   const causes: Cause[] = checkLabelSelector(selector, "spec.selector");
   if (isObject(selector) && isSelectorEmpty(selector)) {
     causes.push(invalid("spec.selector", {}, `empty selector is invalid for ${workload.noun}`));
-  } else if (isObject(selector) && isObject(template)) {
-    const labels = objectAt(template, "metadata", "labels");
-    if (!selects(selector, labels)) {
+  } else {
+    const labels = valueAt(template, "metadata", "labels");
+    // Without a selector nothing is selected.
+    if (!isObject(selector)) causes.push(required("spec.selector"));
+    if (!isObject(selector) || !selects(selector, isObject(labels) ? labels : {})) {
       causes.push(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"));
     }
   }
+  if (!isObject(template) || !isObject(template["spec"])) causes.push(required("spec.template.spec.containers"));
   if (isObject(template)) {
     causes.push(...checkTemplate(withClaims(template, spec), "spec.template"));
-    if (!isObject(template["spec"])) causes.push(required("spec.template.spec.containers"));
     const policy = textAt(template, "spec", "restartPolicy");
     if (policy !== "" && policy !== "Always") {
       causes.push(unsupported("spec.template.spec.restartPolicy", policy, ["Always"]));
     }
   }
   if (old === undefined) return causes;
-  for (const field of workload.fixed) {
-    const before = valueAt(old, "spec", field);
-    if (!isEqualJson(spec[field], before)) causes.push(invalid(`spec.${field}`, spec[field], immutable));
-  }
-  return causes;
+  const changed = workload.fixed
+    .filter((field) => !isEqualJson(spec[field], valueAt(old, "spec", field)))
+    .map((field) => invalid(`spec.${field}`, spec[field], immutable));
+  return workload.isChangeFirst === true ? [...changed, ...causes] : [...causes, ...changed];
 };
+
+/** A strategy as the API shows it when it does not know its type. */
+const shownStrategy = (strategy: JsonObject) => ({
+  Type: textAt(strategy, "type"),
+  RollingUpdate: strategy["rollingUpdate"] ?? null,
+});
 
 /** Claims of a StatefulSet count as volumes of its pods. */
 const withClaims = (template: JsonObject, spec: JsonObject): JsonObject => {
@@ -121,6 +130,9 @@ export const checkDeployment = (object: AnyObject, old: AnyObject | undefined): 
   const causes = checkWorkload(object, old, { noun: "deployment", fixed: ["selector"] });
   const strategy = objectAt(object, "spec", "strategy");
   const path = "spec.strategy.rollingUpdate";
+  if (!["Recreate", "RollingUpdate"].includes(textAt(strategy, "type"))) {
+    causes.push(unsupported("spec.strategy", shownStrategy(strategy), ["Recreate", "RollingUpdate"]));
+  }
   if (strategy["type"] === "Recreate" && isObject(strategy["rollingUpdate"])) {
     causes.push(forbidden(path, "may not be specified when strategy `type` is 'Recreate'"));
   }
@@ -143,14 +155,18 @@ export const checkReplicaSet = (object: AnyObject, old: AnyObject | undefined): 
   checkWorkload(object, old, { noun: "ReplicaSet", fixed: ["selector"] });
 
 export const checkDaemonSet = (object: AnyObject, old: AnyObject | undefined): readonly Cause[] => {
-  const causes = checkWorkload(object, old, { noun: "daemonset", fixed: ["selector"] });
+  const causes = checkWorkload(object, old, { noun: "daemonset", fixed: ["selector"], isChangeFirst: true });
   const path = "spec.updateStrategy.rollingUpdate";
   const strategy = objectAt(object, "spec", "updateStrategy");
+  if (!["RollingUpdate", "OnDelete"].includes(textAt(strategy, "type"))) {
+    causes.push(unsupported("spec.updateStrategy", shownStrategy(strategy), ["RollingUpdate", "OnDelete"]));
+  }
   if (strategy["type"] !== "RollingUpdate") return causes;
   const { maxSurge, maxUnavailable } = objectAt(strategy, "rollingUpdate");
   causes.push(...checkIntOrPercent(maxSurge, `${path}.maxSurge`));
   causes.push(...checkIntOrPercent(maxUnavailable, `${path}.maxUnavailable`));
-  if (isNothing(maxSurge) && isNothing(maxUnavailable)) causes.push(required(path, "cannot be 0 when maxSurge is 0"));
+  if (isNothing(maxSurge) && isNothing(maxUnavailable))
+    causes.push(required(`${path}.maxUnavailable`, "cannot be 0 when maxSurge is 0"));
   if (!isNothing(maxSurge) && !isNothing(maxUnavailable)) {
     causes.push(invalid(`${path}.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero"));
   }
@@ -164,6 +180,14 @@ const statefulDetail =
 
 export const checkStatefulSet = (object: AnyObject, old: AnyObject | undefined): readonly Cause[] => {
   const causes = checkWorkload(object, old, { noun: "statefulset", fixed: [] });
+  const management = textAt(object, "spec", "podManagementPolicy");
+  if (!["OrderedReady", "Parallel"].includes(management)) {
+    causes.push(invalid("spec.podManagementPolicy", management, "must be 'OrderedReady' or 'Parallel'"));
+  }
+  const strategy = objectAt(object, "spec", "updateStrategy");
+  if (!["RollingUpdate", "OnDelete"].includes(textAt(strategy, "type"))) {
+    causes.push(invalid("spec.updateStrategy", shownStrategy(strategy), "must be 'RollingUpdate' or 'OnDelete'"));
+  }
   if (old === undefined) return causes;
   const isChanged = statefulFixed.some(
     (field) => !isEqualJson(valueAt(object, "spec", field), valueAt(old, "spec", field)),
