@@ -2,7 +2,7 @@
 import { objectKey, type Service } from "../../src/core/api/kube.ts";
 import type { Gateway } from "../../src/core/api/mesh-kinds.ts";
 import { annotation, gatewayClass, label } from "../../src/core/api/names.ts";
-import { keptOfPod } from "../../src/apps/control/kept-of-pod.ts";
+import { Kept } from "../../src/apps/control/kept.ts";
 import type { Pod } from "../../src/core/api/pod.ts";
 import type { Mesh } from "../../src/core/mesh/mesh.ts";
 import { spiffeId, type Export, type MeshSettings } from "../../src/core/mesh/model.ts";
@@ -53,25 +53,27 @@ export function liveService(version: "a" | "b"): Service {
 }
 
 const service = (name: string, namespace: string, at: number): Service =>
-  parsed({
-    apiVersion: "v1",
-    kind: "Service",
-    metadata: {
-      name,
-      namespace,
-      uid: uid(at),
-      resourceVersion: String(at),
-      labels: { app: name, [label.serviceScope]: "global" },
-    },
-    spec: {
-      type: "ClusterIP",
-      selector: { app: name },
-      clusterIP: nth("10", 0x600000 + 256 + at),
-      clusterIPs: [nth("10", 0x600000 + 256 + at)],
-      ports: [{ name: "http", port: 80, targetPort: "http", protocol: "TCP" }],
-    },
-    status: { loadBalancer: {} },
-  });
+  kept.service(
+    parsed({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: {
+        name,
+        namespace,
+        uid: uid(at),
+        resourceVersion: String(at),
+        labels: { app: name, [label.serviceScope]: "global" },
+      },
+      spec: {
+        type: "ClusterIP",
+        selector: { app: name },
+        clusterIP: nth("10", 0x600000 + 256 + at),
+        clusterIPs: [nth("10", 0x600000 + 256 + at)],
+        ports: [{ name: "http", port: 80, targetPort: "http", protocol: "TCP" }],
+      },
+      status: { loadBalancer: {} },
+    }),
+  );
 
 interface PodSpec {
   readonly name: string;
@@ -154,27 +156,31 @@ const wholePod = ({ name, namespace, node, ip, labels, account, serial }: PodSpe
     },
   });
 
-/** As the control plane's informer keeps it. */
-const pod = (spec: PodSpec): Pod => keptOfPod(wholePod(spec));
+/** What the control plane's informers and links keep of what they are given. */
+const kept = new Kept();
+
+const pod = (spec: PodSpec): Pod => kept.pod(wholePod(spec));
 
 const exported = (cluster: string, namespace: string, name: string): Export =>
-  parsed({
-    cluster,
-    network: `network-${cluster}`,
-    trustDomain: settings.trustDomain,
-    segment: "default",
-    segmentDomain: "mesh.internal",
-    namespace,
-    name,
-    scope: "global" as const,
-    takeover: false,
-    ports: [{ name: "http", port: 80, protocol: "http" as const }],
-    identities: [spiffeId(settings.trustDomain, namespace, name)],
-    aliases: [],
-    ready: [{ locality: { region: "", zone: "", subzone: "" }, pods: podsPerService }],
-    endpoints: [],
-    generation: 1,
-  });
+  kept.export(
+    parsed({
+      cluster,
+      network: `network-${cluster}`,
+      trustDomain: settings.trustDomain,
+      segment: "default",
+      segmentDomain: "mesh.internal",
+      namespace,
+      name,
+      scope: "global" as const,
+      takeover: false,
+      ports: [{ name: "http", port: 80, protocol: "http" as const }],
+      identities: [spiffeId(settings.trustDomain, namespace, name)],
+      aliases: [],
+      ready: [{ locality: { region: "", zone: "", subzone: "" }, pods: podsPerService }],
+      endpoints: [],
+      generation: 1,
+    }),
+  );
 
 const remoteGateway = (cluster: string): Gateway => ({
   apiVersion: "gateway.networking.k8s.io/v1",
@@ -256,7 +262,9 @@ export function writeBack(mesh: Mesh): void {
   };
   for (const [key, entry] of mesh.generatedServiceEntries.rows) {
     const addresses = mesh.serviceEntryAddresses.rows.get(key) ?? [];
-    sources.serviceEntries.set(key, stored({ ...entry, status: { addresses: [...addresses] } }));
+    const written = stored({ ...entry, status: { addresses: [...addresses] } });
+    sources.serviceEntries.set(key, kept.serviceEntry(written));
   }
-  for (const [key, entry] of mesh.generatedWorkloadEntries.rows) sources.workloadEntries.set(key, stored(entry));
+  for (const [key, entry] of mesh.generatedWorkloadEntries.rows)
+    sources.workloadEntries.set(key, kept.workloadEntry(stored(entry)));
 }

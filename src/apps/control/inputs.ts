@@ -10,28 +10,38 @@ import type { KubeClient } from "../../io/kube/client.ts";
 import { startInformer } from "../../io/kube/informer.ts";
 import type { Informer } from "../../io/kube/informer.ts";
 import { managedSelector } from "./gateways/controller.ts";
-import { keptOfPod } from "./kept-of-pod.ts";
+import { Kept } from "./kept.ts";
 
 export type Inputs = ReturnType<typeof startInputs>;
 
 export function startInputs(host: Host, client: KubeClient, signal: AbortSignal) {
-  const watch = { signal };
+  const kept = new Kept();
+  const whole = <T extends KubeObject>() => ({ signal, keep: (one: T) => kept.whole(one) });
   return {
-    namespaces: startInformer(host, client, builtin.namespaces, watch),
-    nodes: startInformer(host, client, builtin.nodes, watch),
-    pods: startInformer(host, client, builtin.pods, { signal, keep: keptOfPod }),
-    services: startInformer(host, client, builtin.services, watch),
-    serviceEntries: startInformer(host, client, meshKinds.serviceEntries, watch),
-    workloadEntries: startInformer(host, client, meshKinds.workloadEntries, watch),
-    gateways: startInformer(host, client, meshKinds.gateways, watch),
-    gatewayClasses: startInformer(host, client, meshKinds.gatewayClasses, watch),
-    segments: startInformer(host, client, meshKinds.segments, watch),
-    authorizationPolicies: startInformer(host, client, meshKinds.authorizationPolicies, watch),
-    peerAuthentications: startInformer(host, client, meshKinds.peerAuthentications, watch),
-    deployments: startInformer(host, client, builtin.deployments, { signal, labelSelector: managedSelector }),
-    serviceAccounts: startInformer(host, client, builtin.serviceAccounts, { signal, labelSelector: managedSelector }),
-    rootCerts: startInformer<ConfigMap>(host, client, builtin.configMaps, {
+    namespaces: startInformer(host, client, builtin.namespaces, { signal, keep: (one) => kept.namespace(one) }),
+    nodes: startInformer(host, client, builtin.nodes, { signal, keep: (one) => kept.node(one) }),
+    pods: startInformer(host, client, builtin.pods, { signal, keep: (one) => kept.pod(one) }),
+    services: startInformer(host, client, builtin.services, { signal, keep: (one) => kept.service(one) }),
+    serviceEntries: startInformer(host, client, meshKinds.serviceEntries, {
       signal,
+      keep: (one) => kept.serviceEntry(one),
+    }),
+    workloadEntries: startInformer(host, client, meshKinds.workloadEntries, {
+      signal,
+      keep: (one) => kept.workloadEntry(one),
+    }),
+    gateways: startInformer(host, client, meshKinds.gateways, whole()),
+    gatewayClasses: startInformer(host, client, meshKinds.gatewayClasses, whole()),
+    segments: startInformer(host, client, meshKinds.segments, whole()),
+    authorizationPolicies: startInformer(host, client, meshKinds.authorizationPolicies, whole()),
+    peerAuthentications: startInformer(host, client, meshKinds.peerAuthentications, whole()),
+    deployments: startInformer(host, client, builtin.deployments, { ...whole(), labelSelector: managedSelector }),
+    serviceAccounts: startInformer(host, client, builtin.serviceAccounts, {
+      ...whole(),
+      labelSelector: managedSelector,
+    }),
+    rootCerts: startInformer<ConfigMap>(host, client, builtin.configMaps, {
+      ...whole(),
       fieldSelector: `metadata.name=${rootCertConfigMap}`,
     }),
   } as const;

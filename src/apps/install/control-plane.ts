@@ -45,7 +45,7 @@ const clusterRules: readonly Rule[] = [
   rule("", ["configmaps"], ["create"]),
   rule("", ["events"], ["create", "patch"]),
   rule("apps", ["deployments"], own),
-  rule("networking.istio.io", ["serviceentries", "workloadentries"], [...follow, "create", "update", "delete"]),
+  rule("networking.istio.io", ["serviceentries", "workloadentries"], [...follow, "get", "create", "update", "delete"]),
   rule("networking.istio.io", ["serviceentries/status"], ["patch"]),
   rule("security.istio.io", ["authorizationpolicies", "peerauthentications"], follow),
   rule("security.istio.io", ["authorizationpolicies/status", "peerauthentications/status"], ["patch"]),

@@ -19,6 +19,7 @@ import { peerHeader } from "../../../io/peering/wire-names.ts";
 import type { DeltaServer, StreamPeer } from "../../../io/xds/delta-server.ts";
 import type { OpenStream } from "../../../io/xds/transport.ts";
 import type { ResourceSource } from "../../../io/xds/resource-source.ts";
+import { Kept } from "../kept.ts";
 import type { PeerTrust } from "../trust/peer-trust.ts";
 import type { WantedCondition } from "../writers/merge-conditions.ts";
 
@@ -50,6 +51,7 @@ export class Peering {
   private readonly subscribers = new Map<StreamPeer, { readonly cluster: string; readonly network: string }>();
   /** Cluster → names of exports that are known from an earlier life only. */
   private readonly remembered = new Map<string, Set<string>>();
+  private readonly kept = new Kept();
   private settled: () => void = () => undefined;
 
   constructor(host: Host, options: PeeringOptions) {
@@ -76,7 +78,7 @@ export class Peering {
   restore(rowsByCluster: ReadonlyMap<string, readonly Export[]>): void {
     for (const cluster of this.clusters()) {
       const rows = rowsByCluster.get(cluster) ?? [];
-      for (const row of rows) this.options.mesh.sources.peerExports.set(exportName(row), row);
+      for (const row of rows) this.options.mesh.sources.peerExports.set(exportName(row), this.kept.export(row));
       if (rows.length > 0) this.remembered.set(cluster, new Set(rows.map(exportName)));
     }
   }
@@ -162,7 +164,7 @@ export class Peering {
     const names = this.namesByPeer.get(peer) ?? new Set();
     this.namesByPeer.set(peer, names.add(name));
     this.remembered.get(row.cluster)?.delete(name);
-    this.options.mesh.sources.peerExports.set(name, row);
+    this.options.mesh.sources.peerExports.set(name, this.kept.export(row));
     this.options.schedule();
   }
 

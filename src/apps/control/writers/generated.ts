@@ -4,26 +4,21 @@
  */
 import { isEqual } from "../../../core/graph/equal.ts";
 import type { KubeObject, ResourceType } from "../../../core/api/kube.ts";
-import { annotation, label } from "../../../core/api/names.ts";
+import { label } from "../../../core/api/names.ts";
 import type { Host } from "../../../io/host/host.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import { isReason } from "../../../io/kube/client.ts";
 import { Reconciler } from "./reconciler.ts";
-
-export interface Specified extends KubeObject {
-  spec?: unknown;
-}
+import { digestOf, isOwnAnnotation, managedByUs, type Remembered, type Specified } from "./written.ts";
 
 export interface GeneratedOptions<T extends Specified> {
   readonly type: ResourceType<T>;
   /** By object key, as derived. */
   readonly wanted: ReadonlyMap<string, T>;
   /** By object key, as on the cluster. */
-  readonly actual: ReadonlyMap<string, T>;
+  readonly actual: ReadonlyMap<string, T & Remembered>;
   readonly failed?: (writer: string) => void;
 }
-
-const managedByUs = (object: KubeObject): boolean => object.metadata.labels?.[label.managedBy] === "tombolo";
 
 export function generatedWriter<T extends Specified>(
   host: Host,
@@ -41,7 +36,13 @@ export function generatedWriter<T extends Specified>(
     } else if (have === undefined) {
       await client.create(type, ours(want), { signal });
     } else {
-      const next = replaced(have, ours(want));
+      const wanted = ours(want);
+      if (have.digest !== undefined && have.digest === digestOf(wanted)) return;
+      const { name, namespace } = have.metadata;
+      // Others may have added to it what we do not remember.
+      const whole = have.digest === undefined ? have : await client.get(type, { name, namespace }, { signal });
+      if (!managedByUs(whole)) return;
+      const next = replaced(whole, wanted);
       if (next !== undefined) await client.update(type, next, { signal });
     }
   };
@@ -70,11 +71,9 @@ const ours = <T extends KubeObject>(object: T): T => ({
   metadata: { ...object.metadata, labels: { ...object.metadata.labels, [label.managedBy]: "tombolo" } },
 });
 
-const ownAnnotations: ReadonlySet<string> = new Set(Object.values(annotation));
-
 /** `have` with all that is ours as wanted, or `undefined` when it is. Foreign annotations are left. */
 function replaced<T extends Specified>(have: T, want: T): T | undefined {
-  const foreign = Object.entries(have.metadata.annotations ?? {}).filter(([key]) => !ownAnnotations.has(key));
+  const foreign = Object.entries(have.metadata.annotations ?? {}).filter(([key]) => !isOwnAnnotation(key));
   const annotations = { ...Object.fromEntries(foreign), ...want.metadata.annotations };
   const isSame =
     isEqual(have.spec, want.spec) &&
