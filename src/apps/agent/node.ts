@@ -20,12 +20,14 @@ import { Captor } from "./capture/captor.ts";
 import { captureEffects, clearNode } from "./capture/effects.ts";
 import { NodePods } from "./capture/node-pods.ts";
 import { NodeCertificates } from "./certificates.ts";
+import { systemLookup, WatchedNames } from "../../io/dns/watched-names.ts";
 import type { DeltaClient } from "../../io/xds/delta-client.ts";
 import type { EnvoySource } from "../../io/xds/envoy-source.ts";
 import type { AgentConfig } from "./config.ts";
 import { serveNodeDebug } from "./debug/node-pages.ts";
 import { serveMeshDns } from "./dns.ts";
 import type { Surroundings } from "./gateway.ts";
+import { GatewayNames } from "./gateway-names.ts";
 import { serveHealth } from "./health.ts";
 import { modelClient } from "./model.ts";
 import { RefusedGates } from "./refused-gates.ts";
@@ -68,12 +70,26 @@ export function followReplica(replica: MeshReplica, source: Pick<EnvoySource, "r
   });
 }
 
+/** Names of peers' gateways are looked up as long as a row of the model holds them. */
+function followGatewayNames(replica: MeshReplica, names: WatchedNames): void {
+  const wanted = new GatewayNames();
+  replica.onChange((change) => {
+    const all = wanted.after(replica, change);
+    if (all !== undefined) names.want(all);
+  });
+}
+
 type Standing = Pick<AgentConfig, "node" | "cluster" | "network" | "trustDomain">;
 
 interface Model {
   readonly replica: MeshReplica;
   readonly view: NodeView;
   readonly podsByUid: Map<string, LocalPod>;
+}
+
+interface Extras {
+  readonly probe?: ProbeEnds;
+  readonly names?: WatchedNames;
 }
 
 const nodeFolder = ({ stateDir }: AgentConfig): string => joinPath(stateDir, "node");
@@ -84,7 +100,7 @@ const probeEnds = (config: AgentConfig): ProbeEnds => ({
   identity: spiffeId(config.trustDomain, systemNamespace, agentName),
 });
 
-export function emptyModel({ node, cluster, network, trustDomain }: Standing, probe?: ProbeEnds): Model {
+export function emptyModel({ node, cluster, network, trustDomain }: Standing, { probe, names }: Extras = {}): Model {
   const replica = new MeshReplica();
   const podsByUid = new Map<string, LocalPod>();
   const view: NodeView = {
@@ -95,6 +111,7 @@ export function emptyModel({ node, cluster, network, trustDomain }: Standing, pr
     podsByUid,
     replica,
     ...(probe && { probe }),
+    ...(names && { addressesByName: names.addressesByName }),
     get locality() {
       return localityOf({ node, cluster, replica });
     },
@@ -150,7 +167,8 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   const { signal } = around;
   const envoyEnd = new AbortController();
   const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
-  const { replica, view, podsByUid } = emptyModel(config, probeEnds(config));
+  const names = new WatchedNames(host, systemLookup, () => proxy.source.refresh());
+  const { replica, view, podsByUid } = emptyModel(config, { probe: probeEnds(config), names });
   const certificates = new NodeCertificates(host, config, replica);
   const proxy = await startProxy(host, {
     env: around.env,
@@ -162,6 +180,7 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   });
   followReplica(replica, proxy.source);
   certificates.store.onChange(() => proxy.source.refresh());
+  followGatewayNames(replica, names);
 
   const pods = new NodePods(host, client, { node: config.node, signal });
   const changed = () => {
@@ -191,6 +210,7 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   await proxy.running;
   for (const server of [...health, announcements, debug]) server.close();
   dns?.close();
+  names.close();
   certificates.store.close();
   await Promise.all(following);
 }

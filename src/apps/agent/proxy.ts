@@ -8,6 +8,7 @@ import { type EnvoySource, serveEnvoy } from "../../io/xds/envoy-source.ts";
 import { EnvoySchema } from "../../io/xds/schema.ts";
 import type { AgentConfig } from "./config.ts";
 import { EnvoyAdmin } from "./envoy/admin.ts";
+import { evictIdle } from "./envoy/idle-clusters.ts";
 import { findEnvoy, runEnvoy } from "./envoy/process.ts";
 
 const concurrency = 2;
@@ -66,6 +67,8 @@ export async function startProxy(host: Host, options: ProxyOptions): Promise<Pro
   const binary = findEnvoy(options.env, options.programPath);
   const envoy = { binary, configPath: bootstrapPath, concurrency, logLevel: "warning" };
   const running = runEnvoy(host, envoy, signal).finally(() => server.close());
+  const admin = new EnvoyAdmin(adminPath);
+  void evictIdle(host, { source: server.source, admin, signal });
   const isCurrent = () => server.streams.streamCount > 0 && server.streams.isAnswered;
-  return { source: server.source, admin: new EnvoyAdmin(adminPath), isCurrent, running };
+  return { source: server.source, admin, isCurrent, running };
 }

@@ -227,6 +227,26 @@ describe("a call to a service", () => {
     expect(call(world([unmeshed]), vip)).toEqual(["0 plaintext 10.0.0.2:8080 x1"]);
   });
 
+  it("goes to every address of a gateway's name, each once, and nowhere while the name has none", () => {
+    const gateways = [
+      { host: "gw.example.com", port: 15008 },
+      { host: "172.0.0.1", port: 15008 },
+    ];
+    const remoteTarget = { gateways, hostname: "cart.shop.mesh.internal", identities: ["spiffe://td/ns/x/sa/far"] };
+    const view = world([remote("c2", { remote: remoteTarget })]);
+    expect(call(view, vip)).toEqual([`0 web to far ${sni} 172.0.0.1:15008 x4`]);
+    const addressesByName = new Map([["gw.example.com", ["172.0.0.1", "172.0.0.2"]]]);
+    expect(call({ ...view, addressesByName }, vip)).toEqual([
+      `0 web to far ${sni} 172.0.0.1:15008 x2`,
+      `0 web to far ${sni} 172.0.0.2:15008 x2`,
+    ]);
+    // The Envoy cluster is ready for the name before it is resolved.
+    const onlyName = world([remote("c2", { remote: { ...remoteTarget, gateways: gateways.slice(0, 1) } })]);
+    expect(call(onlyName, vip)).toEqual([]);
+    const name = `s|${vip}|${me}`;
+    expect(dialCluster({ ...onlyName, addressesByName }, name)).toEqual(dialCluster(onlyName, name));
+  });
+
   it("never sends in the clear what only a ztunnel could take", () => {
     expect(call(world([pod("ab", { tunnel: "hbone" })]), vip)).toEqual([]);
   });

@@ -1,7 +1,8 @@
 /** The endpoints of one port of a service as one node reaches them: how, in which order, and who may answer. */
 import type { Endpoint } from "../mesh/replica.ts";
 import { identityOf, type Locality, type MeshService, type TrafficDistribution, type Workload } from "../mesh/model.ts";
-import { sniOf, type Socket } from "./names.ts";
+import { isIp } from "../api/ip.ts";
+import { sniOf, type Socket, socketText } from "./names.ts";
 import type { LocalPod } from "./view.ts";
 
 export type Way =
@@ -26,14 +27,14 @@ export interface Standpoint {
   readonly network: string;
   readonly locality: Locality;
   readonly podsByUid: ReadonlyMap<string, LocalPod>;
+  /** DNS names of peers' gateways → their addresses, as far as they are known. */
+  readonly addressesByName?: ReadonlyMap<string, readonly string[]>;
 }
 
 export const podWorkloadUid = (cluster: string, pod: { readonly namespace: string; readonly name: string }): string =>
   `${cluster}//Pod/${pod.namespace}/${pod.name}`;
 
-const isIpAddress = (host: string): boolean => /^[\d.]+$/.test(host) || host.includes(":");
-
-/** All that may ever answer, ready or not: what TLS must be prepared for. */
+/** All that may ever answer, ready or not, resolved or not: what TLS must be prepared for. */
 export function waysTo(at: Standpoint, service: MeshService, port: number, endpoints: readonly Endpoint[]): Way[] {
   return endpoints.flatMap((endpoint) => waysOf(at, service, port, endpoint));
 }
@@ -71,7 +72,7 @@ export function judgedEndpoints(
   endpoints: readonly Endpoint[],
 ): readonly JudgedEndpoint[] {
   const rows = endpoints.map((endpoint) => {
-    const reach = exclusionOf(at, service, endpoint.workload) ?? reachOf(at, service, port, endpoint);
+    const reach = exclusionOf(at, service, endpoint.workload) ?? dialable(reachOf(at, service, port, endpoint));
     return { endpoint, reach, nearness: nearness(at, service.trafficDistribution, endpoint.workload) };
   });
   const used = rows.filter(({ reach }) => typeof reach !== "string");
@@ -95,6 +96,13 @@ export const rankedOf = (endpoints: readonly JudgedEndpoint[]): readonly RankedE
   endpoints
     .flatMap((one) => (one.isUsed ? one.ways.map((way) => ({ way, priority: one.priority, weight: one.weight })) : []))
     .sort((a, b) => a.priority - b.priority);
+
+/** Envoy takes addresses only: the agent looks names up. */
+function dialable(reach: readonly Way[] | Exclusion): readonly Way[] | Exclusion {
+  if (typeof reach === "string") return reach;
+  const ways = reach.filter((way) => way.kind !== "mtls" || isIp(way.socket.host));
+  return ways.length === 0 ? "noGatewayAddress" : ways;
+}
 
 function exclusionOf(at: Standpoint, service: MeshService, workload: Workload): Exclusion | undefined {
   if (workload.capacity < 1) return "noReadyPods";
@@ -128,12 +136,20 @@ function reachOf(
     const { gateways, hostname, identities: peers } = workload.remote;
     // An empty list of peers would let anyone answer.
     if (peers.length === 0) return "noIdentity";
-    const known = gateways.filter(({ host }) => isIpAddress(host));
-    if (known.length === 0) return "noGatewayAddress";
-    return known.map((socket) => ({ kind: "mtls", socket, peers, sni: sniOf(port, hostname) }));
+    if (gateways.length === 0) return "noGatewayAddress";
+    return socketsOf(at, gateways).map((socket) => ({ kind: "mtls", socket, peers, sni: sniOf(port, hostname) }));
   }
   if (workload.network !== at.network) return "otherNetwork";
   return reachWorkload(at, workload, { port: targetPort, sni: sniOf(port, service.exportedAs ?? service.hostname) });
+}
+
+/** Each once, though several names may lead to it; a name without known addresses stands for itself. */
+function socketsOf(at: Standpoint, gateways: readonly Socket[]): readonly Socket[] {
+  const sockets = gateways.flatMap((gateway) => {
+    const addresses = at.addressesByName?.get(gateway.host) ?? [];
+    return addresses.length === 0 ? [gateway] : addresses.map((host) => ({ host, port: gateway.port }));
+  });
+  return [...new Map(sockets.map((socket) => [socketText(socket), socket])).values()];
 }
 
 export interface WorkloadPort {

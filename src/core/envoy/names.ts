@@ -60,6 +60,24 @@ export function parseNewcomerClusterName(
 
 const dialPrefix = "s|";
 
+/**
+ * Part of a dial cluster's name, as Envoy formats the start of a connection, in UTC: each half of a day has names of its own.
+ * Envoy asks for a name once in its life, so that a name must never be used again once its cluster was taken away.
+ */
+export const dialPeriodFormat = "%Y%m%d%p";
+
+/** The names of one dial in all periods begin so. */
+export const dialClusterStem = (to: Socket, identity: string): string => `${dialPrefix}${socketText(to)}|${identity}|`;
+
+/** Of the pod's own listener, in Envoy's format. */
+export const dialClusterFormat = (identity: string, periodFormat: string): string =>
+  `${dialPrefix}%DOWNSTREAM_LOCAL_ADDRESS%|${identity}|%START_TIME(${periodFormat})%`;
+
+export const isDialOf = (name: string, period: string): boolean =>
+  name.startsWith(dialPrefix) && name.endsWith(`|${period}`);
+
+export const isDialName = (name: string): boolean => name.startsWith(dialPrefix);
+
 export const socketText = ({ host, port }: Socket): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 
@@ -76,7 +94,8 @@ export function parseDialClusterName(name: string): Dial | undefined {
   const at = name.indexOf("|", dialPrefix.length);
   if (at === -1) return undefined;
   const socket = parseSocket(name.slice(dialPrefix.length, at));
-  return socket && { ...socket, identity: name.slice(at + 1) };
+  const [identity = ""] = name.slice(at + 1).split("|");
+  return socket && { ...socket, identity };
 }
 
 const sniPrefix = "sni|";

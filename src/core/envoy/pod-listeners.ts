@@ -1,6 +1,13 @@
 /** The two listeners that a captured pod has inside its own network namespace, one for what leaves and one for what comes. */
 import { port } from "../api/names.ts";
-import { filterState, gateClusterName, podListenerName, staticCluster } from "./names.ts";
+import {
+  dialClusterFormat,
+  dialPeriodFormat,
+  filterState,
+  gateClusterName,
+  podListenerName,
+  staticCluster,
+} from "./names.ts";
 import { accessLog, alpn, connectAttemptsMax, connectBackoff, downstreamTls, identityState } from "./parts.ts";
 import {
   namespaceState,
@@ -28,10 +35,10 @@ const ownAddress = (pod: LocalPod): StateValue => ({
 });
 
 /** Connections of the pod: the agent is asked for the cluster of each new pair of destination and identity. */
-export function outboundListener(pod: LocalPod, logPath?: string): EnvoyResource {
+export function outboundListener(pod: LocalPod, logPath?: string, periodFormat = dialPeriodFormat): EnvoyResource {
   const cluster: StateValue = {
     key: filterState.tcpCluster,
-    value: `s|%DOWNSTREAM_LOCAL_ADDRESS%|${pod.identity}`,
+    value: dialClusterFormat(pod.identity, periodFormat),
     isLocal: true,
   };
   const proxy = tcpProxy("outbound", staticCluster.nowhere, {

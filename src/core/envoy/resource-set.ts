@@ -33,12 +33,14 @@ export interface ResourceSet {
 export interface ResourceOptions {
   /** File to which every connection is logged as one JSON line; none when absent. */
   readonly accessLogPath?: string | undefined;
+  /** How long the names of clusters on demand last; see `dialPeriodFormat`. */
+  readonly periodFormat?: string | undefined;
 }
 
 export function nodeResourceSet(
   viewOf: () => NodeView,
   secrets: SecretSource,
-  { accessLogPath }: ResourceOptions = {},
+  { accessLogPath, periodFormat }: ResourceOptions = {},
 ): ResourceSet {
   const clients = new PodClients();
   const gateOf = (view: NodeView, pod: LocalPod): readonly EnvoyResource[] => {
@@ -59,7 +61,7 @@ export function nodeResourceSet(
           gateCluster(pod),
           ...gateOf(view, pod),
           inboundListener(pod, accessLogPath),
-          outboundListener(pod, accessLogPath),
+          outboundListener(pod, accessLogPath, periodFormat),
         ]),
         ...probeListeners(view, (identity) => secrets.certificateOf(identity) !== undefined),
       ];

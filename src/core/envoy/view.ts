@@ -42,6 +42,8 @@ export interface NodeView {
   readonly replica: MeshReplica;
   /** Absent where nobody probes. */
   readonly probe?: ProbeEnds;
+  /** DNS names of peers' gateways → their addresses, as far as they are known. */
+  readonly addressesByName?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The east-west gateway's Envoy: it has no pods and no certificates, it passes TLS through by SNI. */

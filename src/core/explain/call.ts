@@ -4,7 +4,7 @@
  */
 import { destinationOf } from "../envoy/dial.ts";
 import { judgedEndpoints, podWorkloadUid, type JudgedEndpoint } from "../envoy/endpoints.ts";
-import { socketText } from "../envoy/names.ts";
+import { dialClusterStem } from "../envoy/names.ts";
 import type { NodeView } from "../envoy/view.ts";
 import { serviceKey, type MeshService } from "../mesh/model.ts";
 import { type Candidate, candidateOf, type Client } from "./candidate.ts";
@@ -54,6 +54,7 @@ export interface CallExplanation {
    */
   readonly route: "endpoints" | "passthrough" | "outside" | "unresolved";
   /** Name of the Envoy cluster that carries it. */
+  /** What the names of its Envoy clusters begin with. */
   readonly envoyCluster: string | undefined;
   readonly candidates: readonly Candidate[];
 }
@@ -97,7 +98,7 @@ export function explainCall(view: NodeView, { pod, host, port, answer }: CallQue
     ...base,
     service: known,
     route: destination.kind,
-    envoyCluster: `s|${socketText({ host: address, port })}|${captured.identity}`,
+    envoyCluster: dialClusterStem({ host: address, port }, captured.identity),
     candidates:
       destination.kind === "passthrough"
         ? plainCandidates(view, { host: address, port }, client)

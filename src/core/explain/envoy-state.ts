@@ -39,7 +39,11 @@ interface ClustersPage {
 export function heldEndpoints(page: unknown, cluster: string): readonly HeldEndpoint[] | undefined {
   // Envoy's own page; every field that is used may be absent.
   const { cluster_statuses: statuses = [] } = page as ClustersPage;
-  const found = statuses.find(({ name }) => name === cluster);
+  // The newest of the cluster's periods.
+  const found = statuses
+    .filter(({ name = "" }) => name.startsWith(cluster))
+    .toSorted(({ name: a = "" }, { name: b = "" }) => (a < b ? -1 : 1))
+    .at(-1);
   return found?.host_statuses?.map(({ address, weight = 1, priority = 0, health_status: health }) => {
     const socket = address?.socket_address;
     const internal = address?.envoy_internal_address?.endpoint_id;

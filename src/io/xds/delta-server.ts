@@ -83,6 +83,12 @@ export class DeltaServer {
     for (const { stream } of this.#calls.values()) stream?.resend(typeUrl, list);
   }
 
+  /** Takes resources from clients that asked for them by name. */
+  withdraw(typeUrl: string, names: Iterable<string>): void {
+    const list = [...names];
+    for (const { stream } of this.#calls.values()) stream?.withdraw(typeUrl, list);
+  }
+
   get streamCount(): number {
     return this.#calls.size;
   }

@@ -118,6 +118,20 @@ export class DeltaStream {
     this.#queueFlush();
   }
 
+  /** Takes away what the client asked for by name; it may ask again, and until then it is owed nothing. */
+  withdraw(typeUrl: string, names: Iterable<string>): void {
+    const subscription = this.#subscriptionsByType.get(typeUrl);
+    if (!subscription || this.#isClosed) return;
+    const removed: string[] = [];
+    for (const name of names) {
+      if (!subscription.asked.delete(name)) continue;
+      const known = subscription.known.get(name);
+      if (known !== undefined && known !== isMissing) removed.push(name);
+      for (const set of [subscription.known, subscription.dirty, subscription.refused]) set.delete(name);
+    }
+    if (removed.length > 0) this.#send(typeUrl, subscription, { resources: [], removed });
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

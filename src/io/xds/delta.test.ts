@@ -178,6 +178,21 @@ describe("a delta stream", () => {
     await poll("its release", () => !source.made.has("made:cake"));
   });
 
+  it("takes back what was asked for by name, and gives it again to one who asks again", async () => {
+    const source = new Orchard();
+    const { path, streams } = await serve(source);
+    const { client, held, updates } = connect(path, [{ typeUrl: apples }]);
+    await poll("the start", () => client.isSynced);
+    client.subscribe(apples, ["made:cake"]);
+    await poll("the cake", () => held.has("made:cake"));
+    streams.withdraw(apples, ["made:cake", "never asked for"]);
+    await poll("the loss", () => !held.has("made:cake"));
+    expect(updates.flatMap(({ removals }) => removals)).toEqual(["made:cake"]);
+    client.unsubscribe(apples, ["made:cake"]);
+    client.subscribe(apples, ["made:cake"]);
+    await poll("another cake", () => held.has("made:cake"));
+  });
+
   it("reports a refusal and offers the same again until it is taken", async () => {
     const source = new Orchard();
     source.set(apples, "bad", "worm");

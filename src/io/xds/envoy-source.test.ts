@@ -168,7 +168,7 @@ function world() {
     { ...host, log },
     schema,
     nodeResourceSet(() => view, secrets, { accessLogPath: "/dev/stdout" }),
-    { changed: push("changed"), resend: push("resend") },
+    { changed: push("changed"), resend: push("resend"), withdraw: push("withdraw") },
   );
   replica.onChange((change) => source.replicaChanged(change));
   for (const type of [envoyType.cluster, envoyType.endpoints]) source.asked(type, dial);

@@ -27,6 +27,7 @@ interface Demand {
 export interface EnvoyPush {
   changed(typeUrl: string, names: Iterable<string>): void;
   resend(typeUrl: string, names: Iterable<string>): void;
+  withdraw(typeUrl: string, names: Iterable<string>): void;
 }
 
 /** Who hears of what is closed while Envoy refuses it (`isClosedWhenRefused`). */
@@ -95,6 +96,13 @@ export class EnvoySource implements ResourceSource {
   /** On-demand Envoy clusters that Envoy holds. */
   demandedClusters(): readonly string[] {
     return [...this.#demands(envoyType.cluster).keys()];
+  }
+
+  /** Takes on-demand Envoy clusters away; Envoy asks again when a connection needs one. */
+  evict(names: Iterable<string>): void {
+    const demands = this.#demands(envoyType.cluster);
+    const gone = [...names].filter((name) => demands.delete(name));
+    if (gone.length > 0) this.#push.withdraw(envoyType.cluster, gone);
   }
 
   /** The pods or the certificates changed: everything is made again. */

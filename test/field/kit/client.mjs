@@ -134,6 +134,37 @@ const tasks = {
     socket.destroy();
     return { isEnded, ms: performance.now() - began };
   },
+  /** Opens `count` connections, `paceMs` apart, each greeted by the server, and reports how many ended within `holdMs`. */
+  async holdMany() {
+    const ended = [];
+    const greeted = [];
+    const failed = [];
+    const sockets = [];
+    for (let i = 0; i < task.count; i++) {
+      const began = performance.now();
+      const open = connect()
+        .then((socket) => {
+          socket.setTimeout(0);
+          sockets.push(socket);
+          socket.once("data", (data) => greeted.push(data.toString().trim()));
+          const end = () => !ended.includes(i) && ended.push(i);
+          for (const event of ["close", "end", "error"]) socket.once(event, end);
+        })
+        .catch((cause) => failed.push(cause.message));
+      await open;
+      await sleep(Math.max(0, task.paceMs - (performance.now() - began)));
+    }
+    await sleep(task.holdMs);
+    const counted = ended.length;
+    // One byte through each that is left: an open socket alone proves nothing.
+    let echoed = 0;
+    for (const socket of sockets) {
+      socket.on("data", () => (echoed += 1));
+      socket.write("x");
+    }
+    for (let i = 0; i < 100 && echoed < task.count - counted; i++) await sleep(20);
+    return { greeted: greeted.length, by: [...new Set(greeted)], ended: counted, echoed, failed };
+  },
 };
 
 try {

@@ -6,11 +6,11 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { extractEnvoySchema, findEnvoy } from "../../../scripts/extract-envoy-schema.mjs";
 import { podRoutes, podRules } from "../../../src/apps/agent/capture/rules.ts";
 import { bootstrap, envoyArguments } from "../../../src/core/envoy/bootstrap.ts";
 import { podWorkloadUid } from "../../../src/core/envoy/endpoints.ts";
+import { isDialOf } from "../../../src/core/envoy/names.ts";
 import { gatewayResourceSet, nodeResourceSet, type ResourceSet } from "../../../src/core/envoy/resource-set.ts";
 import type { KeyPair, LocalPod, SecretSource } from "../../../src/core/envoy/view.ts";
 import { spiffeId, type MeshService, type Workload } from "../../../src/core/mesh/model.ts";
@@ -19,10 +19,12 @@ import { systemHost } from "../../../src/io/host/host.ts";
 import { CertificateAuthority } from "../../../src/io/identity/ca.ts";
 import { makeKeyAndCsr } from "../../../src/io/identity/csr.ts";
 import { mintIntermediate, mintRoot, type MintedCa } from "../../../src/io/identity/mint.ts";
+import { evictIdle } from "../../../src/apps/agent/envoy/idle-clusters.ts";
 import { EnvoyAdmin } from "../../../src/apps/agent/envoy/admin.ts";
 import { serveEnvoy, type EnvoyServer } from "../../../src/io/xds/envoy-source.ts";
 import { EnvoySchema } from "../../../src/io/xds/schema.ts";
-import { sh, Wire } from "./netns.ts";
+import { App } from "./app.ts";
+import { kitFile, sh, Wire } from "./netns.ts";
 
 const trustDomain = "cluster.local";
 const nowhere = { region: "", zone: "", subzone: "" };
@@ -84,6 +86,7 @@ export class Lab {
   readonly #replicas = new Map<string, MeshReplica>();
   readonly #certificates = new Map<string, KeyPair>();
   readonly #apps = new Map<string, App>();
+  readonly #addressesByName = new Map<string, readonly string[]>();
   #root: MintedCa | undefined;
   #authority: CertificateAuthority | undefined;
 
@@ -107,12 +110,20 @@ export class Lab {
     return replica;
   }
 
-  /** A node's Envoy, running before it has pods. */
-  async node(name: string, cluster: string, network: string): Promise<void> {
+  /**
+   * A node's Envoy, running before it has pods. With `periodFormat`, names of clusters on demand last as long as it says,
+   * instead of half a day.
+   */
+  async node(name: string, cluster: string, network: string, periodFormat?: string): Promise<void> {
     const pods = new Map<string, LocalPod>();
     const replica = this.replica(cluster);
-    const view = { node: name, cluster, network, locality: nowhere, trustDomain, podsByUid: pods, replica };
-    const resources = nodeResourceSet(() => view, this.#secrets(), { accessLogPath: this.#logPath(name) });
+    const addressesByName = this.#addressesByName;
+    const where = { node: name, cluster, network, locality: nowhere };
+    const view = { ...where, trustDomain, podsByUid: pods, replica, addressesByName };
+    const resources = nodeResourceSet(() => view, this.#secrets(), {
+      accessLogPath: this.#logPath(name),
+      periodFormat,
+    });
     const server = await this.#envoy(name, replica, resources);
     this.#nodes.set(name, { name, cluster, network, pods, server });
   }
@@ -156,6 +167,26 @@ export class Lab {
     );
   }
 
+  /** What a DNS name leads to from now on, for all nodes. */
+  resolve(name: string, addresses: readonly string[]): void {
+    this.#addressesByName.set(name, addresses);
+    for (const { server } of this.#nodes.values()) server.source.refresh();
+  }
+
+  /** On-demand clusters of the node's Envoy go when they have been idle for so long. */
+  async evictIdle(name: string, idleMs: number, signal: AbortSignal): Promise<void> {
+    const admin = new EnvoyAdmin(join(this.folder, `${name}.admin`));
+    const { source } = this.#node(name).server;
+    await evictIdle(this.host, { source, admin, signal, idleMs, lookMs: 1_000, periodAt: secondOf });
+  }
+
+  /** All of past seconds, used or not. */
+  evictNow(name: string): void {
+    const { source } = this.#node(name).server;
+    const current = [0, 1].map((ago) => secondOf(this.host.clock.now() - ago * 1_000));
+    source.evict(source.demandedClusters().filter((one) => !current.some((second) => isDialOf(one, second))));
+  }
+
   drain(name: string, isDraining: boolean): void {
     for (const node of this.#nodes.values()) {
       const pod = node.pods.get(`uid-${name}`);
@@ -183,6 +214,11 @@ export class Lab {
     const admin = join(this.folder, `${name}.admin`);
     const clusters = sh("curl", ["-s", "--unix-socket", admin, "http://envoy/clusters"]);
     return clusters.split("\n").filter((line) => line.includes("/failed_outlier_check"));
+  }
+
+  /** What the node's Envoy answers on its admin interface. */
+  admin(name: string, path: string): Promise<string> {
+    return new EnvoyAdmin(join(this.folder, `${name}.admin`)).get(path);
   }
 
   /** Lines that the node's or gateway's Envoy logged about connections that ended. */
@@ -264,36 +300,8 @@ export class Lab {
   }
 }
 
-const kitFile = (name: string): string => join(import.meta.dirname, name);
-
-/** A backend of app.mjs in a pod; the test closes and opens its ports. */
-export class App {
-  readonly child: ChildProcess;
-  readonly ready: Promise<unknown>;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(wire: Wire, name: string) {
-    const child = spawn("ip", ["netns", "exec", wire.ns(name), process.execPath, kitFile("app.mjs"), name], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    this.child = child;
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    this.ready = this.#lines.next();
-  }
-
-  async command(command: Readonly<Record<string, number | boolean>>): Promise<AppCounts> {
-    this.child.stdin?.write(`${JSON.stringify(command)}\n`);
-    const { value } = await this.#lines.next();
-    // app.mjs answers each command with its counts.
-    return JSON.parse(String(value)) as AppCounts;
-  }
-}
-
-export interface AppCounts {
-  /** Port → connections accepted since the start. */
-  readonly counts: Readonly<Record<string, number>>;
-  readonly lastUpload: Readonly<Record<string, number>>;
-}
+/** What Envoy makes of `%H%M%S`. */
+const secondOf = (ms: number): string => new Date(ms).toISOString().slice(11, 19).replaceAll(":", "");
 
 const workloadDefaults = {
   namespace: "shop",

@@ -1,11 +1,14 @@
 /** Network namespaces of one field test: nodes on one wire, pods behind nodes. Removed when the test ends. */
 import { execFile, execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
 export const sh = (command: string, args: readonly string[], input?: string): string =>
   execFileSync(command, args, { encoding: "utf8", ...(input === undefined ? {} : { input }) });
+
+export const kitFile = (name: string): string => join(import.meta.dirname, name);
 
 const ip = (...args: string[]): string => sh("ip", args);
 
