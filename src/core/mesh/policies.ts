@@ -8,6 +8,7 @@ import { compareKeys } from "../graph/order.ts";
 import { type Authorization, authorize } from "./authorization.ts";
 import type { Policy } from "./model.ts";
 import { wirePeerAuthentications } from "./peer-authentication.ts";
+import { hasTargets, wireTargetConditions } from "./policy-targets.ts";
 import type { MeshCondition, ObjectConditions } from "./problem.ts";
 import { type Refusal, type Refusals, sentence } from "./refusals.ts";
 import { anyNamespace, filedUnder, type Labels, placesOf, selects } from "./selector.ts";
@@ -38,7 +39,7 @@ export function wirePolicies(graph: Graph, sources: MeshSources, refusals: Refus
     sources.authorizationPolicies,
     function* (row, _r, key) {
       // Policies with targets are a waypoint's business.
-      if ((row.spec?.targetRefs ?? []).length > 0) return;
+      if (hasTargets(row)) return;
       const { namespace = "", annotations, generation } = row.metadata;
       yield [
         key,
@@ -56,7 +57,7 @@ export function wirePolicies(graph: Graph, sources: MeshSources, refusals: Refus
   const authorizations = graph.derive<Judged, Policy>("authorizations.policies", judged, function* (row, _read, key) {
     if (row.policy !== undefined && !row.isDryRun) yield [key, row.policy];
   });
-  const conditions = graph.derive<Judged, ObjectConditions>(
+  const conditionsOfProxies = graph.derive<Judged, ObjectConditions>(
     "authorizations.conditions",
     judged,
     function* (row, read, key) {
@@ -77,6 +78,8 @@ export function wirePolicies(graph: Graph, sources: MeshSources, refusals: Refus
     const authentication = authentications.holdingFor(read, namespace, labels);
     return (authentication === undefined ? keys : [...keys, authentication]).sort(compareKeys);
   };
+  const targeted = wireTargetConditions(graph, sources);
+  const conditions = graph.union("authorizations.allConditions", conditionsOfProxies, targeted);
   return { rows: graph.union("policies", authorizations, authentications.policies), conditions, selecting };
 }
 
