@@ -22,6 +22,8 @@ export const acknowledgeMsDefault = 60_000;
 const isMissing = "missing";
 const isRefused = "refused";
 
+const nothing = new Uint8Array();
+
 export interface StreamRejection {
   readonly typeUrl: string;
   readonly names: readonly string[];
@@ -101,7 +103,8 @@ export class DeltaStream {
     const subscription = this.#subscriptionsByType.get(typeUrl);
     if (!subscription) return;
     for (const name of names) {
-      if (this.#wants(typeUrl, subscription, name) || subscription.known.has(name)) subscription.dirty.add(name);
+      const isFollowed = this.#wants(typeUrl, subscription, name) || this.#isForgetting(typeUrl, subscription);
+      if (isFollowed || subscription.known.has(name)) subscription.dirty.add(name);
     }
     if (subscription.dirty.size > 0) this.#queueFlush();
   }
@@ -232,6 +235,16 @@ export class DeltaStream {
     return subscription.asked.has(name) || (subscription.isWildcard && this.#source.isListed(typeUrl, name));
   }
 
+  /** Whether nothing is noted of what was sent. */
+  #isForgetting(typeUrl: string, subscription: Subscription): boolean {
+    return subscription.isWildcard && this.#source.isWhole?.(typeUrl) === true;
+  }
+
+  #note(typeUrl: string, subscription: Subscription, name: string, version: string): void {
+    if (this.#isForgetting(typeUrl, subscription) && !subscription.asked.has(name)) subscription.known.delete(name);
+    else subscription.known.set(name, version);
+  }
+
   /** Changes of one turn go out together. */
   #queueFlush(): void {
     if (this.#isFlushQueued || this.#isClosed) return;
@@ -271,12 +284,15 @@ export class DeltaStream {
     for (const name of subscription.dirty) {
       const found = this.#wants(typeUrl, subscription, name) ? this.#source.get(typeUrl, name) : undefined;
       if (!found) continue;
-      if (size > 0 && size + found.bytes.length > responseBytesMax) break;
+      const isKnown = subscription.known.get(name) === found.version;
+      // Bytes may have to be made.
+      const bytes = isKnown ? nothing : found.bytes;
+      if (size > 0 && size + bytes.length > responseBytesMax) break;
       subscription.dirty.delete(name);
-      if (subscription.known.get(name) === found.version) continue;
-      subscription.known.set(name, found.version);
-      resources.push({ name, typeUrl, version: found.version, bytes: found.bytes });
-      size += found.bytes.length;
+      this.#note(typeUrl, subscription, name, found.version);
+      if (isKnown) continue;
+      resources.push({ name, typeUrl, version: found.version, bytes });
+      size += bytes.length;
     }
     if (resources.length === 0 && !subscription.isAnswerOwed) return false;
     subscription.isAnswerOwed = false;
@@ -296,7 +312,8 @@ export class DeltaStream {
       const known = subscription.known.get(name);
       const isAsked = subscription.asked.has(name);
       // One who asks by name is told once that there is none; the others only lose what they have.
-      if (known === isMissing || (known === undefined && !isAsked)) continue;
+      const isForgotten = known === undefined && !isAsked && !this.#isForgetting(typeUrl, subscription);
+      if (known === isMissing || isForgotten) continue;
       subscription.refused.delete(name);
       if (isAsked) subscription.known.set(name, isMissing);
       else subscription.known.delete(name);

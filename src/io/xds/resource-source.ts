@@ -14,6 +14,11 @@ export interface ResourceSource {
   /** Whether `names(typeUrl)` has the name. */
   isListed(typeUrl: string, name: string): boolean;
   get(typeUrl: string, name: string): VersionedResource | undefined;
+  /**
+   * Whether all that ever was of the type is, or was, listed. A stream that follows all of such a type need not remember
+   * what it has sent: it sends what it is told of, and removals of what is not there any more.
+   */
+  isWhole?(typeUrl: string): boolean;
   /** A client asks for it by name: the moment to make what is made on demand. `get` follows. */
   asked?(typeUrl: string, name: string): void;
   /** A stream that had asked for it by name no longer does. Called once per stream and name. */

@@ -4,7 +4,7 @@ import { typeUrl } from "../../../core/proto/wire.ts";
 import type { Collection } from "../../../core/graph/collection.ts";
 import type { Graph } from "../../../core/graph/graph.ts";
 import type { MeshService, Policy, Workload } from "../../../core/mesh/model.ts";
-import { versionOf } from "../../../io/xds/resource-source.ts";
+import { EncodedRows } from "../../../io/xds/encoded-rows.ts";
 import type { ResourceSource, VersionedResource } from "../../../io/xds/resource-source.ts";
 
 export interface ModelRows {
@@ -23,8 +23,7 @@ export const modelPushOrder = [typeUrl.authorization, typeUrl.address];
 
 export class ModelSource implements ResourceSource {
   private readonly rows: ModelRows;
-  /** Rows are never changed in place, so an encoded row stays right for as long as the row lives. */
-  private readonly encoded = new WeakMap<object, VersionedResource>();
+  private readonly encoded = new EncodedRows();
 
   constructor(rows: ModelRows) {
     this.rows = rows;
@@ -44,6 +43,11 @@ export class ModelSource implements ResourceSource {
     return type === typeUrl.address && [services, workloads, probes].some(({ rows }) => rows.has(name));
   }
 
+  /** Agents follow all rows of both types, and are told of every change. */
+  isWhole(): boolean {
+    return true;
+  }
+
   get(type: string, name: string): VersionedResource | undefined {
     const { policies, services, workloads, probes } = this.rows;
     if (type === typeUrl.authorization) return this.resource(policies.rows.get(name), encodePolicy);
@@ -56,13 +60,7 @@ export class ModelSource implements ResourceSource {
     row: Row | undefined,
     encode: (row: Row) => Uint8Array,
   ): VersionedResource | undefined {
-    if (row === undefined) return undefined;
-    const known = this.encoded.get(row);
-    if (known !== undefined) return known;
-    const bytes = encode(row);
-    const made = { bytes, version: versionOf(bytes) };
-    this.encoded.set(row, made);
-    return made;
+    return row === undefined ? undefined : this.encoded.resource(row, encode);
   }
 }
 
