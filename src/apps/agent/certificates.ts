@@ -5,6 +5,8 @@
 import { readFileSync } from "node:fs";
 import type { KeyPair, SecretSource } from "../../core/envoy/view.ts";
 import type { MeshReplica } from "../../core/mesh/replica.ts";
+import { issuerFile } from "../../core/api/names.ts";
+import { joinPath, parentPath } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
 import { CaClient } from "../../io/identity/ca-client.ts";
 import { loadX509 } from "../../io/identity/x509.ts";
@@ -14,6 +16,8 @@ import { channelOptions, controlPlaneCredentials, token } from "./control-plane.
 
 /** The kubelet renews the mounted root within a minute or so; asking more often would not make it faster. */
 const rootPollMs = 5_000;
+/** The certificates of a node are renewed within this time when the authority changes, not all at once. */
+const renewSpreadMs = 10_000;
 
 /** One's own, and all that the model knows of. */
 export function trustDomainsOf(replica: MeshReplica, own: string): readonly string[] {
@@ -35,12 +39,14 @@ export class NodeCertificates implements SecretSource {
   readonly #replica: MeshReplica;
   readonly #releases = new Map<string, () => void>();
   #root = "";
+  #issuer: string | undefined;
 
   constructor(host: Host, config: AgentConfig, replica: MeshReplica) {
     this.#host = host;
     this.#config = config;
     this.#replica = replica;
     this.#root = readFileSync(config.rootCertPath, "utf8");
+    this.#issuer = readIfThere(issuerPath(config));
     // The certificate library takes half a second to load; the first pods of the node wait for their certificates.
     void loadX509();
     const options = { target: config.controlPlane, channelOptions: {}, token: () => token(config) };
@@ -86,21 +92,36 @@ export class NodeCertificates implements SecretSource {
     return this.#config.skipTrustDomainCheck ? this.#root : undefined;
   }
 
-  /** Follows the mounted root until the signal aborts. */
+  /** Follows the mounted root, and who signs, until the signal aborts. */
   async followRoot(changed: () => void, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#host.clock.sleep(rootPollMs, signal).catch(() => undefined);
-      const now = readRoot(this.#config.rootCertPath) ?? this.#root;
-      if (now === this.#root) continue;
-      this.#root = now;
-      this.#host.log.info("trust.changed", { file: this.#config.rootCertPath });
-      changed();
+      const now = readIfThere(this.#config.rootCertPath) ?? this.#root;
+      if (now !== this.#root) {
+        this.#root = now;
+        this.#host.log.info("trust.changed", { file: this.#config.rootCertPath });
+        changed();
+      }
+      this.#followIssuer();
     }
+  }
+
+  /** Certificates of the old issuer are good until they end, but its root may be taken away before. */
+  #followIssuer(): void {
+    const issuer = readIfThere(issuerPath(this.#config)) ?? this.#issuer;
+    if (issuer === this.#issuer) return;
+    const isNews = this.#issuer !== undefined;
+    this.#issuer = issuer;
+    if (!isNews) return;
+    this.#host.log.info("trust.issuer", { issuer });
+    this.store.renewAll(renewSpreadMs);
   }
 }
 
+const issuerPath = ({ rootCertPath }: AgentConfig): string => joinPath(parentPath(rootCertPath), issuerFile);
+
 /** While the kubelet swaps the file it may be missing for a moment. */
-function readRoot(path: string): string | undefined {
+function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch {

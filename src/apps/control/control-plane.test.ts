@@ -120,6 +120,12 @@ test("every namespace gets the root certificates, new ones too", async () => {
   await client.create(builtin.namespaces, namespace("later"));
   await eventually(() => roots().length === 3, "a third config map");
   expect(roots().every(({ data }) => data?.["root-cert.pem"]?.includes("BEGIN CERTIFICATE"))).toBe(true);
+  const issuers = roots().map(({ metadata, data }) => [
+    metadata.namespace,
+    /^[0-9a-f]{64}$/.test(data?.["issuer"] ?? ""),
+  ]);
+  expect(issuers).toContainEqual(["istio-system", true]);
+  expect(issuers.filter(([, isThere]) => isThere)).toHaveLength(1);
 });
 
 test("gateway classes are made and accepted; an east-west Gateway is carried out and told how it is doing", async () => {

@@ -74,6 +74,9 @@ export const controlPlaneName = "tombolod";
 export const agentName = "tombolo-agent";
 /** ConfigMap with key `root-cert.pem` in every namespace. */
 export const rootCertConfigMap = "istio-ca-root-cert";
+export const rootCertFile = "root-cert.pem";
+/** Beside it, in istio-system only: fingerprint of the certificate that signs workloads now. */
+export const issuerFile = "issuer";
 /** ConfigMap in istio-system with the mesh settings of this cluster (key `mesh.json`). */
 export const meshConfigMap = "tombolo";
 /** Secret with the plugged-in intermediate, else the self-signed root (spec section 5). */

@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import grpc from "@grpc/grpc-js";
 import { IstioCertificateRequestSchema, type IstioCertificateResponse } from "../../core/proto/gen/ca_pb.js";
 import type { Host } from "../host/host.ts";
+import { isoSeconds } from "../host/iso-time.ts";
 import { createCertificateMethod, impersonatedIdentityKey } from "./ca-service.ts";
 import { lifetimeMsDefault } from "./ca.ts";
 import type { WorkloadCertificate } from "./certificate.ts";
@@ -48,7 +49,10 @@ export class CaClient {
     signal.throwIfAborted();
     const { keyPem, csrPem } = await makeKeyAndCsr(identity);
     const response = await this.#call(identity, csrPem, signal);
-    return readResponse(identity, keyPem, response.certChain);
+    const certificate = await readResponse(identity, keyPem, response.certChain);
+    const problem = clockProblem(certificate, this.#host.clock.now());
+    if (problem !== undefined) throw new Error(problem);
+    return certificate;
   }
 
   close(): void {
@@ -85,6 +89,16 @@ export class CaClient {
       signal.addEventListener("abort", cancel, { once: true });
     });
   }
+}
+
+/** One that counts as over or not begun here would be asked for again and again, or be refused by every peer. */
+function clockProblem({ identity, notBeforeMs, notAfterMs }: WorkloadCertificate, nowMs: number): string | undefined {
+  if (notBeforeMs <= nowMs && nowMs < notAfterMs) return undefined;
+  return (
+    `The CA answered with a certificate for ${identity} that is valid from ${isoSeconds(notBeforeMs)} to ` +
+    `${isoSeconds(notAfterMs)}, but here it is ${isoSeconds(nowMs)}; set the clocks of this node and of the ` +
+    `control plane's node right.`
+  );
 }
 
 /** Leaf first and roots last, as the CA sends them; checked against the key and the identity that were asked for. */

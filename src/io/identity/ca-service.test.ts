@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { systemHost } from "../host/host.ts";
+import { systemHost, type Host } from "../host/host.ts";
 import { addCaService } from "./ca-service.ts";
 import { CaClient } from "./ca-client.ts";
 import { checkCaSecret } from "./ca-secret.ts";
@@ -65,8 +65,8 @@ afterAll(() => {
   server.forceShutdown();
 });
 
-function client(token = "good", identities = [tombolod]): CaClient {
-  const made = new CaClient(host, {
+function client(token = "good", identities = [tombolod], at: Host = host): CaClient {
+  const made = new CaClient(at, {
     target,
     credentials: clientCredentials({ rootPem, identities }),
     token: () => token,
@@ -92,6 +92,16 @@ it("refuses to impersonate a pod of another node, a bad token and a wrong server
   await expect(client().request("not an identity", never)).rejects.toThrow(/SPIFFE/);
   await expect(client("bad").request(here, never)).rejects.toThrow(/The token is not valid/);
   await expect(client("good", [agent]).request(here, never)).rejects.toThrow(/instead of/);
+});
+
+it("does not take a certificate that is over by the clock of its node, and says what to do", async () => {
+  const days = 2;
+  const clock = Object.create(host.clock, {
+    now: { value: () => host.clock.now() + days * 86_400_000 },
+  }) as Host["clock"];
+  await expect(client("good", [tombolod], { ...host, clock }).request(here, never)).rejects.toThrow(
+    /valid from .* but here it is .*; set the clocks/,
+  );
 });
 
 it("says why when there is no usable CA", async () => {

@@ -4,7 +4,7 @@
  */
 import { webcrypto } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { createPrivateKey } from "node:crypto";
+import { createHash, createPrivateKey } from "node:crypto";
 import type * as X509 from "@peculiar/x509";
 import { dateOf } from "../host/dates.ts";
 import type { Host } from "../host/host.ts";
@@ -53,6 +53,11 @@ export class CertificateAuthority {
     const x509 = await loadX509();
     const key = await signingKey(createPrivateKey(material.keyPem));
     return new CertificateAuthority(host, material, new x509.X509Certificate(material.certPem), key);
+  }
+
+  /** SHA-256 of the certificate that signs, in hexadecimal. */
+  get fingerprint(): string {
+    return createHash("sha256").update(Buffer.from(this.#issuer.rawData)).digest("hex");
   }
 
   get notAfterMs(): number {

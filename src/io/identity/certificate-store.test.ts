@@ -81,6 +81,20 @@ describe("a wanted identity", () => {
     store.close();
   });
 
+  it("is asked for again when the authority changed, within the time given and not all at once", async () => {
+    const { host, asked, store } = world();
+    for (let at = 0; at < 20; at++) store.want(`${alice}-${at}`);
+    await host.settle();
+    store.renewAll(10_000);
+    await host.advance(1);
+    expect(asked.length).toBeLessThan(30);
+    await host.advance(10_000);
+    expect(asked).toHaveLength(40);
+    await host.advance(hourMs);
+    expect(asked).toHaveLength(40);
+    store.close();
+  });
+
   it("is asked for once however many want it, and no more when nobody does", async () => {
     const { host, asked, store } = world();
     const releases = [store.want(alice), store.want(alice)];

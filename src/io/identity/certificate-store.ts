@@ -13,6 +13,7 @@ const retryMsMin = 1000;
 const retryMsMax = 150_000;
 /** Renewal is spread over this part of the life before its half, so that a node's certificates do not renew as one. */
 const jitterParts = 20;
+const lookAgainMs = 600_000;
 
 export type CertificateRequest = (identity: string, signal: AbortSignal) => Promise<WorkloadCertificate>;
 /** Called with each new certificate of an identity. */
@@ -84,9 +85,12 @@ export class CertificateStore {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Asks for all certificates again now, as after a change of the root of trust. */
-  renewAll(): void {
-    for (const entry of this.#entries.values()) this.#enqueue(entry);
+  /** Asks for all certificates again, as after a change of the authority; each within `spreadMs` from now. */
+  renewAll(spreadMs = 0): void {
+    for (const entry of this.#entries.values()) {
+      if (spreadMs === 0) this.#enqueue(entry);
+      else this.#later(entry, this.#host.random.below(spreadMs));
+    }
   }
 
   /** Asks now for what could not be had: the control plane is back, and the wait after many failures is long. */
@@ -154,7 +158,15 @@ export class CertificateStore {
 
   #later(entry: Entry, ms: number): void {
     entry.cancelTimer();
-    entry.cancelTimer = this.#host.clock.after(ms, () => this.#enqueue(entry));
+    if (ms <= lookAgainMs) {
+      entry.cancelTimer = this.#host.clock.after(ms, () => this.#enqueue(entry));
+      return;
+    }
+    // A machine that slept, or a clock that was set, would make one long wait end too late.
+    const dueMs = this.#host.clock.now() + ms;
+    entry.cancelTimer = this.#host.clock.after(lookAgainMs, () =>
+      this.#later(entry, Math.max(0, dueMs - this.#host.clock.now())),
+    );
   }
 
   #tell(certificate: WorkloadCertificate): void {

@@ -26,6 +26,8 @@ export interface MintOptions {
   /** Common name. */
   readonly name: string;
   readonly days?: number;
+  /** The only trust domain that certificates below this one may name; any when absent. */
+  readonly trustDomain?: string;
 }
 
 export async function mintRoot(host: Host, options: MintOptions): Promise<MintedCa> {
@@ -63,6 +65,7 @@ export async function mintIntermediate(host: Host, root: MintedCa, options: Mint
     extensions: [
       ...(await caExtensions(x509, keys.publicKey)),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      ...(options.trustDomain === undefined ? [] : [nameConstraints(x509, options.trustDomain)]),
     ],
   });
   return { certPem: pemLine(certificate), keyPem: await keyPem(x509, keys.privateKey) };
@@ -99,6 +102,20 @@ async function caExtensions(x509: X509Library, publicKey: webcrypto.CryptoKey): 
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
     await x509.SubjectKeyIdentifierExtension.create(publicKey),
   ];
+}
+
+const nameConstraintsOid = "2.5.29.30";
+
+/**
+ * Permits URIs of one host, which a SPIFFE id's trust domain is: whoever verifies a chain through this CA refuses other
+ * domains. DER: NameConstraints { permittedSubtrees [0] { GeneralSubtree { uniformResourceIdentifier [6] } } }.
+ */
+function nameConstraints(x509: X509Library, trustDomain: string): X509.Extension {
+  const wrap = (tag: number, content: Buffer) => Buffer.concat([Buffer.from([tag, content.length]), content]);
+  const subtree = wrap(0x30, wrap(0x86, Buffer.from(trustDomain, "ascii")));
+  // Lengths of one byte: names of domains have at most 253 characters, those of ours far fewer.
+  if (subtree.length > 120) throw new Error(`The trust domain ${trustDomain} is too long for a name constraint.`);
+  return new x509.Extension(nameConstraintsOid, true, wrap(0x30, wrap(0xa0, subtree)));
 }
 
 const pemLine = (certificate: X509.X509Certificate): string => `${certificate.toString("pem").trim()}\n`;

@@ -181,11 +181,16 @@ function gatewayClasses({ host, client, inputs, failed }: WriterContext): Reconc
   return writer;
 }
 
-function rootCerts({ host, client, inputs, ca, failed }: WriterContext): Reconciler {
+function rootCerts({ host, client, inputs, ca, self, failed }: WriterContext): Reconciler {
   const writer = rootCertWriter(host, client, {
     namespaces: inputs.namespaces.objects,
     configMaps: inputs.rootCerts.objects,
     roots: () => ca.rootPem,
+    issuer: () => {
+      const authority = ca.authority();
+      return "problem" in authority ? undefined : authority.fingerprint;
+    },
+    ownNamespace: self.namespace,
     failed,
   });
   touchOn(inputs.namespaces, writer);

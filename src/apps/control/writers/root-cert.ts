@@ -1,6 +1,9 @@
-/** Keeps the mesh's root certificates in a ConfigMap of every namespace, where pods mount them from. */
+/**
+ * Keeps the mesh's root certificates in a ConfigMap of every namespace, where pods mount them from. The one of the mesh's
+ * own namespace also says who signs now, so that agents renew when that changes.
+ */
 import type { ConfigMap, Namespace } from "../../../core/api/kube.ts";
-import { label, rootCertConfigMap } from "../../../core/api/names.ts";
+import { issuerFile, label, rootCertConfigMap, rootCertFile } from "../../../core/api/names.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isReason } from "../../../io/kube/client.ts";
@@ -13,22 +16,26 @@ export interface RootCertOptions {
   readonly configMaps: ReadonlyMap<string, ConfigMap>;
   /** PEM; undefined while there is no CA. */
   readonly roots: () => string | undefined;
+  /** Fingerprint of the signing certificate. */
+  readonly issuer: () => string | undefined;
+  /** Of the mesh, where agents run. */
+  readonly ownNamespace: string;
   readonly failed?: (writer: string) => void;
 }
 
-const rootCertKey = "root-cert.pem";
-
 /** Keys are names of namespaces. */
 export function rootCertWriter(host: Host, client: KubeClient, options: RootCertOptions): Reconciler {
-  const { namespaces, configMaps, roots, failed } = options;
+  const { namespaces, configMaps, roots, issuer, ownNamespace, failed } = options;
   const reconcile = async (namespace: string, signal: AbortSignal): Promise<void> => {
     const pem = roots();
     const isThere = namespaces.get(namespace)?.metadata.deletionTimestamp === undefined && namespaces.has(namespace);
     if (pem === undefined || !isThere) return;
     const have = configMaps.get(`${namespace}/${rootCertConfigMap}`);
-    if (have?.data?.[rootCertKey] === pem) return;
+    const signer = namespace === ownNamespace ? issuer() : undefined;
+    const isUpToDate = have?.data?.[rootCertFile] === pem && (signer === undefined || have.data[issuerFile] === signer);
+    if (isUpToDate) return;
     const metadata = { name: rootCertConfigMap, namespace, labels: { [label.managedBy]: "tombolo" } };
-    const data = { [rootCertKey]: pem };
+    const data = { [rootCertFile]: pem, ...(signer !== undefined && { [issuerFile]: signer }) };
     if (have === undefined) {
       const made = { apiVersion: "v1", kind: "ConfigMap", metadata, data };
       try {
