@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { KeyPair, SecretSource } from "../../core/envoy/view.ts";
+import type { Workload } from "../../core/mesh/model.ts";
 import type { MeshReplica } from "../../core/mesh/replica.ts";
 import { issuerFile } from "../../core/api/names.ts";
 import { joinPath, parentPath } from "../../io/host/files.ts";
@@ -22,14 +23,14 @@ const renewSpreadMs = 10_000;
 /** One's own, and all that the model knows of. */
 export function trustDomainsOf(replica: MeshReplica, own: string): readonly string[] {
   const domains = new Set([own]);
-  for (const { trustDomain, remote } of replica.workloads()) {
-    if (trustDomain !== "") domains.add(trustDomain);
-    for (const identity of remote?.identities ?? []) {
-      const domain = /^spiffe:\/\/([^/]+)\//.exec(identity)?.[1];
-      if (domain !== undefined) domains.add(domain);
-    }
-  }
+  for (const workload of replica.workloads()) for (const domain of domainsOf(workload)) domains.add(domain);
   return [...domains].sort();
+}
+
+/** Of a workload itself, and of those who may answer in its place. */
+export function domainsOf({ trustDomain, remote }: Pick<Workload, "trustDomain" | "remote">): readonly string[] {
+  const said = (remote?.identities ?? []).map((identity) => /^spiffe:\/\/([^/]+)\//.exec(identity)?.[1] ?? "");
+  return [...new Set([trustDomain, ...said])].filter((domain) => domain !== "");
 }
 
 export class NodeCertificates implements SecretSource {

@@ -26,9 +26,9 @@ const drainPollMs = 250;
 
 /** Waits until no connection passes the gateway any more, as long as the pod's grace period allows. */
 async function drained(host: Host, admin: EnvoyAdmin, drainMs: number): Promise<void> {
-  const end = host.clock.now() + drainMs;
+  const end = host.clock.elapsed() + drainMs;
   await host.clock.sleep(Math.min(leaveMs, drainMs));
-  while (host.clock.now() < end) {
+  while (host.clock.elapsed() < end) {
     const stats = await admin.get("/stats?filter=cross-network.downstream_cx_active").catch(() => ": 0");
     if (/: 0$/m.test(stats) || stats.trim() === "") return;
     await host.clock.sleep(drainPollMs);

@@ -19,7 +19,7 @@ import { serveAnnouncements } from "./capture/announcements.ts";
 import { Captor } from "./capture/captor.ts";
 import { captureEffects, clearNode } from "./capture/effects.ts";
 import { NodePods } from "./capture/node-pods.ts";
-import { NodeCertificates } from "./certificates.ts";
+import { domainsOf, NodeCertificates } from "./certificates.ts";
 import { systemLookup, WatchedNames } from "../../io/dns/watched-names.ts";
 import type { DeltaClient } from "../../io/xds/delta-client.ts";
 import type { EnvoySource } from "../../io/xds/envoy-source.ts";
@@ -46,27 +46,41 @@ function localityOf(view: { node: string; cluster: string; replica: MeshReplica 
   return { region: "", zone: "", subzone: "" };
 }
 
-/** Whether the change brought a trust domain that was not known. */
+/** Whether a change brought a trust domain that was not known, or took the last workload of one. */
 class TrustDomains {
-  readonly #known = new Set<string>();
-  grew(replica: MeshReplica, change: ReplicaChange): boolean {
-    const before = this.#known.size;
+  readonly #own: string;
+  /** Of workloads of other domains than our own, which are few. */
+  readonly #domainsByUid = new Map<string, string>();
+  #known = "";
+
+  constructor(own: string) {
+    this.#own = own;
+  }
+
+  changed(replica: MeshReplica, change: ReplicaChange): boolean {
     for (const uid of change.workloads) {
       const workload = replica.workload(uid);
-      if (workload === undefined) continue;
-      this.#known.add(workload.trustDomain);
-      for (const identity of workload.remote?.identities ?? []) this.#known.add(identity.split("/")[2] ?? "");
+      const domains = workload === undefined ? [] : domainsOf(workload).filter((domain) => domain !== this.#own);
+      if (domains.length === 0) this.#domainsByUid.delete(uid);
+      else this.#domainsByUid.set(uid, domains.join(" "));
     }
-    return this.#known.size > before;
+    const known = [...new Set(this.#domainsByUid.values())].sort().join(" ");
+    if (known === this.#known) return false;
+    this.#known = known;
+    return true;
   }
 }
 
 /** Every change of the model, and what Envoy must hear of it. */
-export function followReplica(replica: MeshReplica, source: Pick<EnvoySource, "replicaChanged" | "refresh">): void {
-  const domains = new TrustDomains();
+export function followReplica(
+  replica: MeshReplica,
+  trustDomain: string,
+  source: Pick<EnvoySource, "replicaChanged" | "refresh">,
+): void {
+  const domains = new TrustDomains(trustDomain);
   replica.onChange((change) => {
     source.replicaChanged(change);
-    if (domains.grew(replica, change)) source.refresh();
+    if (domains.changed(replica, change)) source.refresh();
   });
 }
 
@@ -178,7 +192,7 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
     resources: nodeResourceSet(() => view, certificates, { accessLogPath: config.accessLogPath }),
     folder: nodeFolder(config),
   });
-  followReplica(replica, proxy.source);
+  followReplica(replica, config.trustDomain, proxy.source);
   certificates.store.onChange(() => proxy.source.refresh());
   followGatewayNames(replica, names);
 
@@ -229,7 +243,7 @@ interface NodeHealth {
 }
 
 function serveNodeHealth(host: Host, { model, proxy, captor, view, signal }: NodeHealth) {
-  const settleBy = host.clock.now() + settleMsMax;
+  const settleBy = host.clock.elapsed() + settleMsMax;
   const unknown = () =>
     [...view.podsByUid.values()].filter(
       (pod) => view.replica.workload(podWorkloadUid(view.cluster, pod)) === undefined,
@@ -240,7 +254,7 @@ function serveNodeHealth(host: Host, { model, proxy, captor, view, signal }: Nod
       if (signal.aborted) return "The agent is shutting down.";
       if (!model.isSynced) return "The model has not arrived from the control plane yet.";
       if (!(await proxy.admin.isReady())) return "Envoy is not ready yet.";
-      const isWaiting = !captor.isSettled && host.clock.now() < settleBy;
+      const isWaiting = !captor.isSettled && host.clock.elapsed() < settleBy;
       return isWaiting ? "Some pods of the node are not captured yet." : undefined;
     },
     metrics: async () => {

@@ -31,7 +31,7 @@ export class CommitLoop {
   /** Something was staged. */
   schedule(): void {
     if (!this.isStarted) return;
-    this.lastAt = this.clock.now();
+    this.lastAt = this.clock.elapsed();
     if (this.firstAt !== undefined) return;
     this.firstAt = this.lastAt;
     this.clock.after(quietMs, () => this.fire());
@@ -39,7 +39,7 @@ export class CommitLoop {
 
   private fire(): void {
     if (this.firstAt === undefined || !this.isStarted) return;
-    const now = this.clock.now();
+    const now = this.clock.elapsed();
     const dueAt = Math.min(this.lastAt + quietMs, this.firstAt + maxMs);
     if (now < dueAt) {
       this.clock.after(dueAt - now, () => this.fire());

@@ -19,14 +19,14 @@ export function tokenFileCredential(host: Host, path: string): CredentialSource 
   let readAt = 0;
   return {
     async current(): Promise<Credential> {
-      if (token !== undefined && host.clock.now() - readAt < tokenFileMs) return { token };
+      if (token !== undefined && host.clock.elapsed() - readAt < tokenFileMs) return { token };
       try {
         token = (await readFile(path, "utf8")).trim();
       } catch (error) {
         const cause = errorText(error);
         throw new KubeError(0, "BadCredential", `The token file ${path} cannot be read: ${cause}.`);
       }
-      readAt = host.clock.now();
+      readAt = host.clock.elapsed();
       return { token };
     },
     refused: () => {

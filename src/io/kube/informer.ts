@@ -134,7 +134,7 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
   private async follow(): Promise<void> {
     const resourceVersion = this.revision;
     if (resourceVersion === undefined) return;
-    const startedAt = this.host.clock.now();
+    const startedAt = this.host.clock.elapsed();
     let events = 0;
     try {
       for await (const event of this.client.watch(this.type, { ...this.options, resourceVersion })) {
@@ -143,10 +143,10 @@ class CachedKind<T extends KubeObject> implements Informer<T> {
         this.take(event);
       }
     } finally {
-      if (this.host.clock.now() - startedAt >= healthyWatchMs) this.failures = 0;
+      if (this.host.clock.elapsed() - startedAt >= healthyWatchMs) this.failures = 0;
     }
     // A server that ends every watch at once, in good order, must not be asked without pause.
-    if (events === 0 && this.host.clock.now() - startedAt < healthyWatchMs) this.failures += 1;
+    if (events === 0 && this.host.clock.elapsed() - startedAt < healthyWatchMs) this.failures += 1;
   }
 
   private take(event: WatchEvent<T>): void {

@@ -90,14 +90,20 @@ class Candidate implements Leadership {
       const holds = await this.tryHold();
       if (signal.aborted) break;
       if (holds && this.term === undefined) this.begin();
-      const isLate = this.host.clock.now() - this.renewedAt >= this.renewMs;
+      const isLate = this.patienceMs() <= 0;
       const isTaken = !holds && this.holder !== this.options.identity;
       if (this.term !== undefined && !holds && (isLate || isTaken)) await this.end("lost");
       const jitterMs = this.host.random.below(Math.max(1, Math.floor(this.retryMs / 5)));
-      await this.host.clock.sleep(this.retryMs + jitterMs, signal).catch(() => undefined);
+      const pauseMs = Math.min(this.retryMs + jitterMs, this.term === undefined ? Infinity : this.patienceMs());
+      await this.host.clock.sleep(pauseMs, signal).catch(() => undefined);
     }
     await this.end("stopped");
     await this.release();
+  }
+
+  /** A leader leads on for so long without a renewal: another one may begin when the lease has run out. */
+  private patienceMs(): number {
+    return this.renewedAt + this.renewMs - this.host.clock.elapsed();
   }
 
   private begin(): void {
@@ -127,7 +133,8 @@ class Candidate implements Leadership {
   /** Takes or renews the lease; true when this process holds it for sure. */
   private async tryHold(): Promise<boolean> {
     const limit = new AbortController();
-    const cancel = this.host.clock.after(this.renewMs, () => limit.abort(new Error("the API server did not answer")));
+    const limitMs = this.term === undefined ? this.renewMs : Math.max(0, this.patienceMs());
+    const cancel = this.host.clock.after(limitMs, () => limit.abort(new Error("the API server did not answer")));
     try {
       return await this.hold(AbortSignal.any([limit.signal, this.options.signal]));
     } catch (error) {
@@ -145,14 +152,14 @@ class Candidate implements Leadership {
   private async hold(signal: AbortSignal): Promise<boolean> {
     const { namespace, name, identity } = this.options;
     // Before the request: the lease counts from when it was asked for, not from when the answer came.
-    const askedAt = this.host.clock.now();
+    const askedAt = this.host.clock.elapsed();
     const current = await this.read(signal);
     if (current === undefined) {
       const made: Lease = {
         apiVersion: "coordination.k8s.io/v1",
         kind: "Lease",
         metadata: { name, namespace },
-        spec: this.specOf(undefined, askedAt),
+        spec: this.specOf(undefined),
       };
       this.see(await this.client.create(builtin.leases, made, { signal }));
       this.renewedAt = askedAt;
@@ -163,7 +170,7 @@ class Candidate implements Leadership {
     const validMs = (current.spec?.leaseDurationSeconds ?? 0) * 1000;
     const isFree = held === "" || held === identity || askedAt >= (this.seen?.at ?? askedAt) + validMs;
     if (!isFree) return false;
-    const next = { ...current, spec: this.specOf(current, askedAt) };
+    const next = { ...current, spec: this.specOf(current) };
     this.see(await this.client.update(builtin.leases, next, { signal }));
     this.renewedAt = askedAt;
     return true;
@@ -181,15 +188,15 @@ class Candidate implements Leadership {
 
   private see(lease: Lease): void {
     const isNew = this.seen?.lease.metadata.resourceVersion !== lease.metadata.resourceVersion;
-    if (isNew || this.seen === undefined) this.seen = { lease, at: this.host.clock.now() };
+    if (isNew || this.seen === undefined) this.seen = { lease, at: this.host.clock.elapsed() };
   }
 
-  private specOf(current: Lease | undefined, now: number): NonNullable<Lease["spec"]> {
+  private specOf(current: Lease | undefined): NonNullable<Lease["spec"]> {
     const { identity } = this.options;
     const before = current?.spec;
     const isMine = before?.holderIdentity === identity;
     const transitions = before?.leaseTransitions ?? 0;
-    const time = isoMicros(now);
+    const time = isoMicros(this.host.clock.now());
     return {
       holderIdentity: identity,
       leaseDurationSeconds: Math.ceil(this.leaseMs / 1000),

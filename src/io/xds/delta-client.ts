@@ -93,11 +93,11 @@ export class DeltaClient {
   async run(signal: AbortSignal): Promise<void> {
     let retryMs = retryMsMin;
     while (!signal.aborted) {
-      const begun = this.#host.clock.now();
+      const begun = this.#host.clock.elapsed();
       const cause = await this.#runStream(signal);
       this.#isConnected = false;
       if (signal.aborted) return;
-      if (this.#host.clock.now() - begun > stableMs) retryMs = retryMsMin;
+      if (this.#host.clock.elapsed() - begun > stableMs) retryMs = retryMsMin;
       const waitMs = retryMs / 2 + this.#host.random.below(Math.ceil(retryMs / 2));
       this.#host.log.info("xds.disconnected", { cause, retryMs: Math.round(waitMs) });
       this.#options.connection?.({ isConnected: false, cause, retryMs: waitMs });

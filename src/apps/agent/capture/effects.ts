@@ -66,22 +66,22 @@ export function captureEffects(options: EffectOptions): CaptureEffects {
     isThere: (pod) => fileExists(pod.netnsPath),
     async unlistened(pod, signal) {
       const names = options.listenersOf(pod);
-      const end = host.clock.now() + listeningMsMax;
+      const end = host.clock.elapsed() + listeningMsMax;
       for (;;) {
         const active = await options.activeListeners(signal);
         if (!names.some((name) => active.has(name))) return;
-        if (host.clock.now() > end) throw new Error(`Envoy still listens: ${names.join(", ")}`);
+        if (host.clock.elapsed() > end) throw new Error(`Envoy still listens: ${names.join(", ")}`);
         await host.clock.sleep(listeningPollMs, signal);
       }
     },
     async listening(pod, signal) {
       const wanted = options.listenersOf(pod);
-      const end = host.clock.now() + listeningMsMax;
+      const end = host.clock.elapsed() + listeningMsMax;
       for (;;) {
         const active = await options.activeListeners(signal);
         const missing = wanted.filter((name) => !active.has(name));
         if (missing.length === 0) return;
-        if (host.clock.now() > end) throw new Error(`Envoy does not listen yet: ${missing.join(", ")}`);
+        if (host.clock.elapsed() > end) throw new Error(`Envoy does not listen yet: ${missing.join(", ")}`);
         await host.clock.sleep(listeningPollMs, signal);
       }
     },

@@ -87,11 +87,11 @@ export class NodePods implements AnnouncementHandlers {
   }
 
   async #shown({ uid, namespace, name }: Announcement, signal: AbortSignal): Promise<Pod | undefined> {
-    const end = this.#host.clock.now() + shownMsMax;
+    const end = this.#host.clock.elapsed() + shownMsMax;
     while (!signal.aborted) {
       const pod = this.#pods.objects.get(`${namespace}/${name}`);
       if (pod?.metadata.uid === uid && this.#isSynced) return pod;
-      if (this.#host.clock.now() > end) return undefined;
+      if (this.#host.clock.elapsed() > end) return undefined;
       await this.#host.clock.sleep(shownPollMs, signal).catch(() => undefined);
     }
     return undefined;

@@ -45,7 +45,7 @@ function relay(host: Host, child: ChildProcess): void {
 export async function runEnvoy(host: Host, options: EnvoyOptions, signal: AbortSignal): Promise<void> {
   let waitMs = restartMs.first;
   while (!signal.aborted) {
-    const startedAt = host.clock.now();
+    const startedAt = host.clock.elapsed();
     const child = start(options.binary, [...envoyArguments(options)], { stdio: ["ignore", "ignore", "pipe"] });
     relay(host, child);
     if (child.pid === undefined) host.log.error("envoy.missing", { binary: options.binary, hint: "set TOMBOLO_ENVOY" });
@@ -58,7 +58,7 @@ export async function runEnvoy(host: Host, options: EnvoyOptions, signal: AbortS
     const { code, signal: killedBy } = await ended(child);
     signal.removeEventListener("abort", stop);
     if (signal.aborted) return;
-    const livedMs = host.clock.now() - startedAt;
+    const livedMs = host.clock.elapsed() - startedAt;
     if (livedMs > settledMs) waitMs = restartMs.first;
     host.log.warn("envoy.ended", { code, signal: killedBy, livedMs, retryMs: waitMs });
     await host.clock.sleep(waitMs, signal).catch(() => undefined);

@@ -64,7 +64,7 @@ export function exportMemory(host: Host, client: KubeClient, options: MemoryOpti
     const before = written.get(cluster);
     // The first rows of a peer are not made to wait for the emptiness before them.
     if (before !== undefined && before.data !== nothing) {
-      const waitMs = before.at + writeEveryMs - host.clock.now();
+      const waitMs = before.at + writeEveryMs - host.clock.elapsed();
       if (waitMs > 0) await host.clock.sleep(waitMs, signal);
     }
     const isLinked = clusters().includes(cluster);
@@ -73,7 +73,7 @@ export function exportMemory(host: Host, client: KubeClient, options: MemoryOpti
     if (!isLinked) await forget(client, namespace, cluster, signal);
     else if (data.length * 0.75 > maxBytes) host.log.warn("peering.memory.full", { peer: cluster, bytes: data.length });
     else await put(client, namespace, { cluster, data }, signal);
-    written.set(cluster, { data, at: host.clock.now() });
+    written.set(cluster, { data, at: host.clock.elapsed() });
   };
   const name = "remembered exports";
   // Each key sleeps between writes, so all of them must be able to.

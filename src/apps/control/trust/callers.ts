@@ -56,10 +56,10 @@ export class Callers {
     if (token === "") throw new Error("No service-account token came with the call; send it as a Bearer token.");
     const key = createHash("sha256").update(token).digest("hex");
     const known = this.remembered.get(key);
-    if (known !== undefined && this.host.clock.now() < known.until) return known.caller;
+    if (known !== undefined && this.host.clock.elapsed() < known.until) return known.caller;
     const caller = await this.review(token);
     if (this.remembered.size >= rememberedMax) this.remembered.clear();
-    this.remembered.set(key, { caller, until: this.host.clock.now() + acceptedMs });
+    this.remembered.set(key, { caller, until: this.host.clock.elapsed() + acceptedMs });
     return caller;
   }
 
