@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { apply } from "./story.ts";
-import type { Collection } from "../../src/core/graph/collection.ts";
+import type { Collection, Source } from "../../src/core/graph/collection.ts";
 import { sortedRows } from "../../src/core/graph/order.ts";
 import { type Mesh, wireMesh } from "../../src/core/mesh/mesh.ts";
 import type { MeshSettings } from "../../src/core/mesh/model.ts";
@@ -44,11 +44,25 @@ const assignment = fc.constantFrom<Document>(
   { kind: "Namespace", metadata: { name: "istio-system", labels: { "admin.solo.io/segment": "dev" } } },
 );
 const services = fc
-  .record({ name, namespace, labels, headless: fc.boolean(), port: fc.constantFrom("http", 80), bare: fc.boolean() })
-  .map(({ name: own, namespace: ns, labels: said, headless, port, bare }) => ({
+  .record({
+    name,
+    namespace,
+    labels,
+    headless: fc.boolean(),
+    port: fc.constantFrom("http", 80),
+    bare: fc.boolean(),
+    annotations: fc.constantFrom(
+      {},
+      { "networking.istio.io/traffic-distribution": "Any" },
+      { "networking.istio.io/traffic-distribution": "Nearby" },
+    ),
+    policy: fc.constantFrom({}, { internalTrafficPolicy: "Local" }, { publishNotReadyAddresses: true }),
+  })
+  .map(({ name: own, namespace: ns, labels: said, headless, port, bare, annotations, policy }) => ({
     kind: "Service",
-    metadata: { name: own, namespace: ns, labels: said },
+    metadata: { name: own, namespace: ns, labels: said, annotations },
     spec: {
+      ...policy,
       clusterIP: headless ? "None" : "10.96.0.1",
       ...(bare ? {} : { selector: { app: own } }),
       ports: [{ name: "http", port: 80, targetPort: port }],
@@ -56,7 +70,7 @@ const services = fc
   }));
 const podSets = fc
   .record({ name, namespace, ready: fc.nat(2), mesh: fc.boolean() })
-  .map((pod) => ({ kind: "PodSet", replicas: 2, ports: [{ name: "http", containerPort: 8080 }], ...pod }));
+  .map((pod) => ({ kind: "PodSet", node: "n1", replicas: 2, ports: [{ name: "http", containerPort: 8080 }], ...pod }));
 const exported = fc
   .record({
     cluster: fc.constantFrom("c2", "c3"),
@@ -66,7 +80,8 @@ const exported = fc
     takeover: fc.boolean(),
     segment: fc.constantFrom("default", "dev"),
     network: fc.constantFrom("network1", "network2"),
-    aliases: fc.constantFrom([], ["short.name"], ["web.a.svc.cluster.local"]),
+    aliases: fc.constantFrom([], ["short.name"], ["web.a"], ["web.a.svc.cluster.local"]),
+    trafficDistribution: optional(fc.constantFrom("Any", "PreferClose")),
     ready: fc.constantFrom([], [{ locality: { region: "r", zone: "", subzone: "" }, pods: 3 }]),
   })
   .map((row) => ({
@@ -81,7 +96,48 @@ const peers = fc.record({
   kind: fc.constant("Peer"),
   cluster: fc.constantFrom("c2", "c3"),
   network: fc.constantFrom("network1", "network2"),
+  state: fc.constantFrom(
+    {},
+    { isConnected: false, isStale: true, cause: "It is gone." },
+    { segment: "dev", segments: [{ name: "dev", domain: "dev.example" }] },
+    { segment: "lab", segments: [{ name: "lab", domain: "lab.example" }] },
+    { subscriberNetwork: "network1" },
+  ),
 });
+const nodes = fc.record({ region: fc.constantFrom("r", "s"), zone: fc.constantFrom("1", "2") }).map((at) => ({
+  kind: "Node",
+  metadata: {
+    name: "n1",
+    labels: { "topology.kubernetes.io/region": at.region, "topology.kubernetes.io/zone": at.zone },
+  },
+}));
+// Always in order: a Segment that turns bad leaves what it said before, which depends on history (see segment-faults).
+const segments = fc.constantFrom<Document>(
+  { kind: "Segment", metadata: { name: "lab", namespace: "istio-system" }, spec: { domain: "lab.example" } },
+  { kind: "Segment", metadata: { name: "lab", namespace: "a" }, spec: { domain: "lab.example" } },
+  {
+    kind: "Segment",
+    metadata: { name: "dev", namespace: "istio-system" },
+    spec: { domain: "dev.example", aliases: [{ pattern: "{labels['app']}.{namespace}.acme" }] },
+  },
+);
+const gateways = fc.constantFrom<Document>(
+  { kind: "Gateway", metadata: { name: "east", namespace: "g" }, spec: { gatewayClassName: "istio-eastwst" } },
+  {
+    kind: "Gateway",
+    metadata: { name: "east", namespace: "g", labels: { "topology.istio.io/network": "network1" } },
+    spec: { gatewayClassName: "istio-eastwest" },
+  },
+  { kind: "GatewayClass", metadata: { name: "istio-eastwst" }, spec: { controllerName: "example.com/other" } },
+);
+const refusedPods = fc
+  .constantFrom({}, { "tombolo/refused-policies": '{"policies":["a/web"],"message":"no"}' })
+  .map((annotations) => ({
+    kind: "Pod",
+    metadata: { name: "web-0", namespace: "a", labels: { app: "web" }, annotations },
+    spec: { nodeName: "n1", containers: [] },
+    status: { phase: "Running", podIP: "10.1.0.1" },
+  }));
 const entries = fc
   .record({
     name,
@@ -170,10 +226,14 @@ const anyObject = fc.oneof<fc.Arbitrary<Document>[]>(
   workloadEntries,
   authorizations,
   authentications,
+  nodes,
+  segments,
+  gateways,
+  refusedPods,
 );
 const deletion = fc
   .record({
-    of: fc.constantFrom("Service", "Export", "ServiceEntry", "PeerAuthentication"),
+    of: fc.constantFrom("Service", "Export", "ServiceEntry", "PeerAuthentication", "AuthorizationPolicy"),
     namespace,
     name,
     cluster: fc.constantFrom("c2", "c3"),
@@ -183,15 +243,18 @@ const deletion = fc
     of: row.of,
     key: `${row.of === "Export" ? `${row.cluster}/` : ""}${row.namespace}/${row.name}`,
   }));
-const peerDeletion = fc.constantFrom<Document>({
-  kind: "Delete",
-  of: "Gateway",
-  key: "istio-gateways/istio-remote-peer-c2",
-});
+const namedDeletion = fc.constantFrom<Document>(
+  { kind: "Delete", of: "Gateway", key: "istio-gateways/istio-remote-peer-c2" },
+  { kind: "Delete", of: "Gateway", key: "g/east" },
+  { kind: "Delete", of: "GatewayClass", key: "istio-eastwst" },
+  { kind: "Delete", of: "Segment", key: "istio-system/lab" },
+  { kind: "Delete", of: "Node", key: "n1" },
+  { kind: "Delete", of: "Pod", key: "a/web-0" },
+);
 const step = fc.oneof(
   { weight: 6, arbitrary: anyObject },
   { weight: 2, arbitrary: deletion },
-  { weight: 1, arbitrary: peerDeletion },
+  { weight: 1, arbitrary: namedDeletion },
   { weight: 3, arbitrary: fc.constant("commit" as const) },
 );
 
@@ -210,19 +273,32 @@ function begin(): Mesh {
 const dump = (mesh: Mesh): Record<string, unknown> =>
   Object.fromEntries(mesh.graph.collections.map((table) => [table.name, Object.fromEntries(sortedRows(table))]));
 
-test("a mesh that lived a history equals a mesh built from its end", () => {
+/** A mesh that never knew anything but what is true now. */
+function builtFrom(lived: Mesh): Mesh {
+  const fresh = wireMesh(settings);
+  for (const [name, source] of Object.entries(lived.sources)) {
+    // Both meshes have the same sources, of which each takes its own kind of rows.
+    const target = fresh.sources[name as keyof Mesh["sources"]] as unknown as Source<unknown>;
+    for (const [key, row] of source.rows) target.set(key, row);
+  }
+  fresh.graph.commit();
+  return fresh;
+}
+
+test("a mesh that lives a history equals, after every commit, a mesh built fresh", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (history) => {
-      const [lived, fresh] = [begin(), begin()];
-      for (const next of history) {
-        if (next === "commit") lived.graph.commit();
-        else for (const mesh of [lived, fresh]) apply(mesh, next);
+      const lived = begin();
+      for (const next of [...history, "commit" as const]) {
+        if (next !== "commit") {
+          apply(lived, next);
+          continue;
+        }
+        lived.graph.commit();
+        expect(dump(lived)).toEqual(dump(builtFrom(lived)));
       }
-      lived.graph.commit();
-      fresh.graph.commit();
-      expect(dump(lived)).toEqual(dump(fresh));
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 

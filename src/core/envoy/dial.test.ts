@@ -219,6 +219,12 @@ describe("a call to a service", () => {
     expect(calls === "passthrough" ? [] : calls.map((one) => one.split(" ")[0])).toEqual(priorities);
   });
 
+  it("with SameNode takes no endpoint of another node, even when the node has none", () => {
+    const strict = { trafficDistribution: "SameNode" } as const;
+    expect(call(world([pod("a", { node: "node-1" }), pod("ab")], strict), vip)).toHaveLength(1);
+    expect(call(world([pod("ab")], strict), vip)).toEqual([]);
+  });
+
   it("keeps a Kubernetes Service outside the mesh as it is, but not a name of the mesh", () => {
     const unmeshed = pod("ab", { tunnel: "none" });
     const hostname = "cart.shop.svc.cluster.local";

@@ -48,6 +48,7 @@ export type Exclusion =
   | "noIdentity"
   | "noGatewayAddress"
   | "otherNetwork"
+  | "otherNode"
   | "noAddress"
   | "hboneOnly";
 
@@ -107,6 +108,7 @@ function dialable(reach: readonly Way[] | Exclusion): readonly Way[] | Exclusion
 function exclusionOf(at: Standpoint, service: MeshService, workload: Workload): Exclusion | undefined {
   if (workload.capacity < 1) return "noReadyPods";
   if (!workload.isHealthy && !service.publishNotReady) return "notReady";
+  if (service.trafficDistribution === "SameNode" && !isOnNode(at, workload)) return "otherNode";
   return localPod(at, workload)?.isDraining === true ? "draining" : undefined;
 }
 
@@ -182,7 +184,12 @@ const scopes: Readonly<Record<TrafficDistribution, readonly Scope[]>> = {
   PreferRegion: ["network", "region"],
   PreferClose: ["network", "region", "zone"],
   PreferSameNode: ["network", "region", "zone", "node"],
+  // Those of other nodes are left out before anything is ranked.
+  SameNode: [],
 };
+
+const isOnNode = (at: Standpoint, workload: Workload): boolean =>
+  workload.cluster === at.cluster && workload.node === at.node && at.node !== "";
 
 /** Larger is nearer. Earlier scopes outweigh later ones; a zone counts only within the own region. */
 function nearness(at: Standpoint, distribution: TrafficDistribution, workload: Workload): number {
@@ -191,7 +198,7 @@ function nearness(at: Standpoint, distribution: TrafficDistribution, workload: W
     network: workload.network === at.network,
     region: isSameRegion,
     zone: isSameRegion && workload.locality.zone === at.locality.zone,
-    node: workload.cluster === at.cluster && workload.node === at.node && at.node !== "",
+    node: isOnNode(at, workload),
   };
   return scopes[distribution].reduce((sum, scope) => sum * 2 + (isIn[scope] ? 1 : 0), 0);
 }

@@ -46,6 +46,7 @@ const exclusions: Readonly<Record<Exclusion, string>> = {
   noIdentity: "has no identity that could be verified",
   noGatewayAddress: "has no gateway with a known IP address",
   otherNetwork: "is on another network and has no gateway",
+  otherNode: "is on another node, and the service keeps connections on their node",
   noAddress: "has no address",
   hboneOnly: "speaks HBONE only",
 };

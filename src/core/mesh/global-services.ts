@@ -11,7 +11,7 @@ import { globalId, type LocalService, localHostname, type LocalServices } from "
 import type { Export, MeshSettings, ServicePort, TrafficDistribution } from "./model.ts";
 import { mergePorts, withoutTarget } from "./ports.ts";
 import { type Problem, problemKey } from "./problem.ts";
-import { currentSegment, type Segments } from "./segments.ts";
+import { currentSegment, isReservedDomain, type Segments } from "./segments.ts";
 import type { VisibleExport } from "./visible-exports.ts";
 
 export interface GlobalService {
@@ -135,7 +135,7 @@ function merge(
     isTakenOver: published === undefined ? isAdopted : published.takeover,
     ports: mergePorts([(local?.ports ?? []).map(withoutTarget), ...exported.map((row) => row.ports)]),
     trafficDistribution: local?.trafficDistribution ?? distributionOf(exported) ?? "PreferNetwork",
-    aliases: around.isOwnSegment ? aliasesOf(local, exported, hostname) : [],
+    aliases: around.isOwnSegment ? aliasesOf(local, exported, { hostname, settings }) : [],
     localNames: isAdopted ? localNamesOf(name, namespace, settings) : [],
     subjectAltNames: [...new Set(exported.flatMap((row) => row.identities))].sort(compareKeys),
   };
@@ -144,10 +144,15 @@ function merge(
 const distributionOf = (exported: readonly Export[]): TrafficDistribution | undefined =>
   exported.find((row) => row.trafficDistribution !== undefined)?.trafficDistribution;
 
-function aliasesOf(local: LocalService | undefined, exported: readonly Export[], hostname: string): readonly string[] {
+/** A peer's words are not trusted with names of Kubernetes. */
+function aliasesOf(
+  local: LocalService | undefined,
+  exported: readonly Export[],
+  { hostname, settings }: { readonly hostname: string; readonly settings: MeshSettings },
+): readonly string[] {
   const aliases = new Set([...(local?.published?.aliases ?? []), ...exported.flatMap((row) => row.aliases)]);
   aliases.delete(hostname);
-  return [...aliases].sort(compareKeys);
+  return [...aliases].filter((alias) => !isReservedDomain(alias, settings)).sort(compareKeys);
 }
 
 const localNamesOf = (name: string, namespace: string, settings: MeshSettings): readonly string[] => [

@@ -12,7 +12,7 @@ import { type NamespaceFacts, type Namespaces } from "./namespace-facts.ts";
 import { type TargetedPort, targetedPort } from "./ports.ts";
 import { type Fault, type Problem, problemKey } from "./problem.ts";
 import { isScopeValue, type Publication, publicationOf, unknownScope } from "./scope.ts";
-import { currentSegment, type SegmentRow, type Segments } from "./segments.ts";
+import { currentSegment, isReservedDomain, type SegmentRow, type Segments } from "./segments.ts";
 import { type Labels, selects } from "./selector.ts";
 import type { MeshSources } from "./sources.ts";
 import { firstDistribution, parseTrafficDistribution } from "./traffic-distribution.ts";
@@ -38,6 +38,8 @@ export interface LocalService {
   readonly publishNotReady: boolean;
   /** What the Service or its Namespace says; nothing when they say nothing. */
   readonly trafficDistribution: TrafficDistribution | undefined;
+  /** Connections to its local name stay on their node (internalTrafficPolicy Local). */
+  readonly isNodeLocal: boolean;
   readonly published: Published | undefined;
 }
 
@@ -86,7 +88,6 @@ function localService(service: Service, settings: MeshSettings, context: Context
   const namespace = metadata.namespace ?? "";
   const { facts, publication, segment } = context;
   const addresses = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP]);
-  const isNodeLocal = spec.internalTrafficPolicy === "Local";
   return {
     namespace,
     name: metadata.name,
@@ -96,25 +97,32 @@ function localService(service: Service, settings: MeshSettings, context: Context
     addresses: addresses.filter((address) => address !== "" && address !== "None"),
     isHeadless: spec.clusterIP === "None",
     publishNotReady: spec.publishNotReadyAddresses === true,
-    trafficDistribution: isNodeLocal
-      ? "PreferSameNode"
-      : firstDistribution(
-          spec.trafficDistribution,
-          metadata.annotations?.[annotation.trafficDistribution],
-          facts?.trafficDistribution,
-        ),
-    published: publication === undefined || segment === undefined ? undefined : publish(service, publication, segment),
+    trafficDistribution: firstDistribution(
+      spec.trafficDistribution,
+      metadata.annotations?.[annotation.trafficDistribution],
+      facts?.trafficDistribution,
+    ),
+    isNodeLocal: spec.internalTrafficPolicy === "Local",
+    published:
+      publication === undefined || segment === undefined
+        ? undefined
+        : publish(service, publication, { segment, settings }),
   };
 }
 
-function publish(service: Service, publication: Publication, segment: SegmentRow): Published {
+function publish(
+  service: Service,
+  publication: Publication,
+  { segment, settings }: { readonly segment: SegmentRow; readonly settings: MeshSettings },
+): Published {
   const { name, namespace = "", labels = {}, annotations = {} } = service.metadata;
   const aliases = new Set<string>();
   for (const { pattern, selector } of segment.aliases) {
     const alias = selects(selector, labels)
       ? expandAlias(pattern, { service: name, namespace, labels, annotations })
       : undefined;
-    if (alias !== undefined) aliases.add(alias);
+    // Names of Kubernetes itself cannot be had by a label.
+    if (alias !== undefined && !isReservedDomain(alias, settings)) aliases.add(alias);
   }
   const hostname = `${name}.${namespace}.${segment.domain}`;
   aliases.delete(hostname);

@@ -74,7 +74,14 @@ export interface ServicePort {
   readonly protocol: AppProtocol;
 }
 
-export type TrafficDistribution = "Any" | "PreferNetwork" | "PreferRegion" | "PreferClose" | "PreferSameNode";
+/** `SameNode` is the only one that leaves endpoints out: those of other nodes (internalTrafficPolicy Local). */
+export type TrafficDistribution =
+  | "Any"
+  | "PreferNetwork"
+  | "PreferRegion"
+  | "PreferClose"
+  | "PreferSameNode"
+  | "SameNode";
 
 export interface NetworkAddress {
   readonly network: string;

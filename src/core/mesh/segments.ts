@@ -171,6 +171,11 @@ function faultIn({ name, domain, aliases }: SegmentRow, settings: MeshSettings):
       isDefault ? "Rename the Segment." : `Choose another such as ${name}.internal.`,
     );
   }
+  const greedy = aliases.find(({ pattern }) => isReservedDomain(pattern.toLowerCase(), settings));
+  if (greedy !== undefined) {
+    const what = `alias pattern ${greedy.pattern} makes names that belong to Kubernetes`;
+    return fault("BadAlias", what, "Choose another domain for it.");
+  }
   const bad = aliases.find((alias) => !isAliasPattern(alias.pattern));
   if (bad === undefined) return undefined;
   const way = "Use {service}, {namespace}, {labels['key']} and {annotations['key']} within a DNS name.";

@@ -86,7 +86,9 @@ function localMeshService(row: LocalService, globals: GlobalServices, read: Read
     addresses: row.addresses.map((address) => ({ network, address })),
     ports: global?.ports ?? row.ports.map(withoutTarget),
     subjectAltNames: global?.subjectAltNames ?? [],
-    trafficDistribution: global?.trafficDistribution ?? row.trafficDistribution ?? "Any",
+    trafficDistribution: row.isNodeLocal
+      ? "SameNode"
+      : (global?.trafficDistribution ?? row.trafficDistribution ?? "Any"),
     publishNotReady: row.publishNotReady,
     isHeadless: row.isHeadless,
     ...(published === undefined ? {} : { exportedAs: published.hostname }),

@@ -36,6 +36,7 @@ const distribution = fc.constantFrom(
   "PreferRegion" as const,
   "PreferClose" as const,
   "PreferSameNode" as const,
+  "SameNode" as const,
 );
 
 const workload: fc.Arbitrary<Workload> = fc.record(

@@ -36,8 +36,9 @@ const preferences: Record<TrafficDistribution, readonly Scope[]> = {
   PreferRegion: [Scope.NETWORK, Scope.REGION],
   PreferClose: [Scope.NETWORK, Scope.REGION, Scope.ZONE],
   PreferSameNode: [Scope.NETWORK, Scope.REGION, Scope.ZONE, Scope.NODE],
+  SameNode: [Scope.NODE],
 };
-const distributions = ["PreferSameNode", "PreferClose", "PreferRegion", "PreferNetwork", "Any"] as const;
+const distributions = ["SameNode", "PreferSameNode", "PreferClose", "PreferRegion", "PreferNetwork", "Any"] as const;
 
 export function serviceToWire(row: MeshService): WireService {
   const tcpPorts = row.ports.filter((port) => port.protocol !== "udp");
@@ -86,7 +87,12 @@ function balancingToWire(row: MeshService): MessageInitShape<typeof LoadBalancin
   const routingPreference = [...preferences[row.trafficDistribution]];
   return {
     routingPreference,
-    mode: routingPreference.length === 0 ? Mode.UNSPECIFIED_MODE : Mode.FAILOVER,
+    mode:
+      row.trafficDistribution === "SameNode"
+        ? Mode.STRICT
+        : routingPreference.length === 0
+          ? Mode.UNSPECIFIED_MODE
+          : Mode.FAILOVER,
     healthPolicy: row.publishNotReady ? HealthPolicy.ALLOW_ALL : HealthPolicy.ONLY_HEALTHY,
   };
 }
@@ -148,5 +154,7 @@ function distributionFromWire(wire: WireService, extension: ServiceExtension | u
   const named = distributionFromText(extension?.trafficDistribution ?? "");
   if (named) return named;
   const scopes = wire.loadBalancing?.routingPreference ?? [];
-  return distributions.find((one) => preferences[one].every((scope) => scopes.includes(scope))) ?? "Any";
+  if (wire.loadBalancing?.mode === Mode.STRICT && scopes.includes(Scope.NODE)) return "SameNode";
+  const ranking = distributions.filter((one) => one !== "SameNode");
+  return ranking.find((one) => preferences[one].every((scope) => scopes.includes(scope))) ?? "Any";
 }
