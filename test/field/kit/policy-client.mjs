@@ -5,6 +5,8 @@ import net from "node:net";
 
 const task = JSON.parse(process.argv[2]);
 const greetMsMax = 3000;
+const stopPort = 9998;
+let isStopped = false;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The socket once the server has greeted, else undefined. */
@@ -36,7 +38,7 @@ async function hold(target, isTicking) {
   socket.resume();
   for (const event of ["end", "close"]) socket.once(event, () => !isOver && (endedAt ||= Date.now()));
   const ticking = isTicking && setInterval(() => socket.write("x"), 50);
-  await sleep(task.forMs);
+  await stopped;
   isOver = true;
   clearInterval(ticking);
   socket.destroy();
@@ -44,24 +46,32 @@ async function hold(target, isTicking) {
 }
 
 async function attempts(target) {
-  const end = Date.now() + task.forMs;
-  const last = { opened: 0, refused: 0 };
-  while (Date.now() < end) {
+  const last = { opened: 0, refused: 0, count: 0 };
+  while (!isStopped) {
     last[(await isOpen(target)) ? "opened" : "refused"] = Date.now();
+    last.count += 1;
     await sleep(50);
   }
   return last;
 }
 
+/** Resolves when it is time to end. */
+const stopped = new Promise((resolve) => {
+  if (task.do !== "watch") return resolve();
+  const stop = () => {
+    isStopped = true;
+    resolve();
+  };
+  setTimeout(stop, task.forMs);
+  net.createServer(stop).listen(stopPort, "127.0.0.1");
+});
+
 const tasks = {
   try: isOpen,
+  stop: () => new Promise((resolve) => net.connect(stopPort, "127.0.0.1").on("error", resolve).on("connect", resolve)),
   watch: async (target) => {
-    const [ticking, silent, { opened, refused }] = await Promise.all([
-      hold(target, true),
-      hold(target, false),
-      attempts(target),
-    ]);
-    return { ticking, silent, opened, refused };
+    const [ticking, silent, made] = await Promise.all([hold(target, true), hold(target, false), attempts(target)]);
+    return { ticking, silent, ...made };
   },
 };
 
