@@ -168,7 +168,20 @@ test("gateway classes are made and accepted; an east-west Gateway is carried out
     ["True", "True", "True"],
     ["True", "True", "True"],
   ]);
-});
+  // It turns bad: what runs goes on, and the Gateway says why it is not as wanted.
+  const ports = async () => (await client.get(builtin.services, ref)).spec.ports?.map(({ port: number }) => number);
+  const asked = (listeners: Gateway["spec"]["listeners"]): Gateway => ({
+    ...gateway,
+    spec: { ...gateway.spec, listeners },
+  });
+  await client.update(meshKinds.gateways, asked([{ name: "web", port: 80, protocol: "HTTP" }]));
+  await eventually(() => programmed()?.reason === "Invalid", "the refusal");
+  expect(programmed()?.message).toContain("What it served before goes on until it is mended.");
+  expect(await ports()).toEqual([15021, 15008, 15012]);
+  expect(client.all(builtin.deployments)).toHaveLength(1);
+  await client.update(meshKinds.gateways, asked(gateway.spec.listeners.slice(0, 1)));
+  await expect.poll(ports, { timeout: 5_000, interval: 10 }).toEqual([15021, 15008]);
+}, 20_000);
 
 test("only one of two replicas writes; the other takes over when it stops", async () => {
   const first = await start("tombolod-1");

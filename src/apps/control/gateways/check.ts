@@ -41,6 +41,10 @@ export function checkGateway(gateway: Gateway): CheckedGateway {
   return { listeners, ...checkAddresses(gateway) };
 }
 
+/** Whether anything can be made of it. */
+export const isServable = ({ listeners, addressFault }: CheckedGateway): boolean =>
+  addressFault === undefined && listeners.some(({ fault }) => fault === undefined);
+
 function listenerFault(listener: GatewayListener, taken: ReadonlyMap<number, string>): Fault | undefined {
   const { name, protocol, tls } = listener;
   if (protocol !== "HBONE" && protocol !== "TLS") {

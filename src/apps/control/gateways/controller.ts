@@ -22,7 +22,7 @@ import type { WantedCondition } from "../writers/merge-conditions.ts";
 import { Reconciler } from "../writers/reconciler.ts";
 import { patchStatus, statusPatch } from "../writers/status.ts";
 import { applyGateway, deleteOwned, isOurs } from "./apply.ts";
-import { checkGateway } from "./check.ts";
+import { checkGateway, isServable } from "./check.ts";
 import type { Manifest } from "./manifest.ts";
 import { eastWestStatus, mergedStatus, remoteStatus } from "./status.ts";
 import type { WantedStatus } from "./status.ts";
@@ -125,7 +125,9 @@ class GatewayController {
   private async carryOut(gateway: Gateway, key: string, signal: AbortSignal): Promise<void> {
     const { settings, services, deployments, conditions } = this.options;
     const isComplete = this.owned(key).every(({ object }) => object !== undefined);
-    if (this.unapplied.has(key) || !isComplete) {
+    // A Gateway that turned bad leaves what runs: peers go on reaching this cluster while it is mended.
+    const isKept = isComplete && !isServable(checkGateway(gateway));
+    if ((this.unapplied.has(key) || !isComplete) && !isKept) {
       this.unapplied.delete(key);
       try {
         await applyGateway(this.client, gateway, settings, (manifest) => this.existing(manifest, signal), signal);

@@ -64,7 +64,10 @@ function acceptedOf({ listeners, addressFault }: CheckedGateway, said: readonly 
 
 function programmedOf(checked: CheckedGateway, { service, deployment }: Found, addresses: readonly Address[]) {
   const served = checked.listeners.filter(({ fault }) => fault === undefined);
-  if (served.length === 0) return no("Programmed", "Invalid", "No listener of this Gateway can be served.");
+  if (served.length === 0) {
+    const meanwhile = service === undefined ? "" : " What it served before goes on until it is mended.";
+    return no("Programmed", "Invalid", `No listener of this Gateway can be served.${meanwhile}`);
+  }
   if (service === undefined || deployment === undefined) {
     return no("Programmed", "Pending", "The Deployment and the Service of this Gateway are being made.");
   }
