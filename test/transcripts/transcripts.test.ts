@@ -11,7 +11,8 @@ const bare = (...clusters: string[]): Wish => ({ flags: ["--bare", "--clusters",
 
 /** In this order: those that begin with bare clusters last, so that the shared sandbox is not taken down in between. */
 const transcripts: readonly { readonly file: string; readonly wish: Wish }[] = [
-  { file: "test/transcripts/deploy-and-expose.md", wish: linked },
+  { file: "test/transcripts/create-segments.md", wish: linked },
+  { file: "test/transcripts/multicluster-apps.md", wish: linked },
   { file: "docs/guides/multicluster.md", wish: bare("cluster1", "cluster2") },
   { file: "test/transcripts/run-a-multi-cluster-mesh.md", wish: bare("context1", "context2", "context3") },
 ];

@@ -8,7 +8,7 @@ import { podListenerName } from "../../core/envoy/names.ts";
 import { nodeResourceSet } from "../../core/envoy/resource-set.ts";
 import type { LocalPod, NodeView, ProbeEnds } from "../../core/envoy/view.ts";
 import { podWorkloadUid } from "../../core/envoy/endpoints.ts";
-import { type Locality, spiffeId } from "../../core/mesh/model.ts";
+import { type Locality, spiffeId, type Workload } from "../../core/mesh/model.ts";
 import { MeshReplica, policyKey, type ReplicaChange } from "../../core/mesh/replica.ts";
 import { joinPath } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
@@ -36,14 +36,29 @@ import { type Proxy, startProxy } from "./proxy.ts";
 /** A rollout waits for the capture of a node's pods, but one pod that cannot be captured does not stop it for ever. */
 const settleMsMax = 15_000;
 
+const nowhere: Locality = { region: "", zone: "", subzone: "" };
+
 /** The node's locality is that of any of its workloads; the control plane read it from the node's labels. */
-function localityOf(view: { node: string; cluster: string; replica: MeshReplica }): Locality {
-  for (const workload of view.replica.workloads()) {
-    if (workload.node === view.node && workload.cluster === view.cluster && workload.locality.region !== "") {
-      return workload.locality;
-    }
+class NodeLocality {
+  readonly #node: string;
+  readonly #cluster: string;
+  current = nowhere;
+
+  constructor({ node, cluster }: Standing, replica: MeshReplica) {
+    this.#node = node;
+    this.#cluster = cluster;
+    replica.onChange(({ workloads }) => {
+      for (const uid of workloads) this.#learn(replica.workload(uid));
+    });
   }
-  return { region: "", zone: "", subzone: "" };
+
+  #learn(workload: Workload | undefined): void {
+    if (workload?.node !== this.#node || workload.cluster !== this.#cluster) return;
+    const { region, zone, subzone } = workload.locality;
+    const { current } = this;
+    if (region === "" || (region === current.region && zone === current.zone && subzone === current.subzone)) return;
+    this.current = workload.locality;
+  }
 }
 
 /** Whether a change brought a trust domain that was not known, or took the last workload of one. */
@@ -84,6 +99,16 @@ export function followReplica(
   });
 }
 
+/** What is near is ranked by where the node is. */
+function followLocality({ replica, view }: Model, source: Pick<EnvoySource, "refresh">): void {
+  let before = view.locality;
+  replica.onChange(() => {
+    if (view.locality === before) return;
+    before = view.locality;
+    source.refresh();
+  });
+}
+
 /** Names of peers' gateways are looked up as long as a row of the model holds them. */
 function followGatewayNames(replica: MeshReplica, names: WatchedNames): void {
   const wanted = new GatewayNames();
@@ -117,6 +142,7 @@ const probeEnds = (config: AgentConfig): ProbeEnds => ({
 export function emptyModel({ node, cluster, network, trustDomain }: Standing, { probe, names }: Extras = {}): Model {
   const replica = new MeshReplica();
   const podsByUid = new Map<string, LocalPod>();
+  const locality = new NodeLocality({ node, cluster, network, trustDomain }, replica);
   const view: NodeView = {
     node,
     cluster,
@@ -127,7 +153,7 @@ export function emptyModel({ node, cluster, network, trustDomain }: Standing, { 
     ...(probe && { probe }),
     ...(names && { addressesByName: names.addressesByName }),
     get locality() {
-      return localityOf({ node, cluster, replica });
+      return locality.current;
     },
   };
   return { replica, view, podsByUid };
@@ -195,6 +221,7 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   followReplica(replica, config.trustDomain, proxy.source);
   certificates.store.onChange(() => proxy.source.refresh());
   followGatewayNames(replica, names);
+  followLocality({ replica, view, podsByUid }, proxy.source);
 
   const pods = new NodePods(host, client, { node: config.node, signal });
   const changed = () => {

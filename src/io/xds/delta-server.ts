@@ -4,7 +4,7 @@
  */
 import grpc from "@grpc/grpc-js";
 import type { Host } from "../host/host.ts";
-import { DeltaStream, acknowledgeMsDefault, type StreamRejection } from "./delta-stream.ts";
+import { DeltaStream, acknowledgeMsDefault, namesMaxDefault, type StreamRejection } from "./delta-stream.ts";
 import { decodeRequest, type DiscoveryRequest } from "./discovery.ts";
 import { addStreamService } from "./grpc-transport.ts";
 import type { ResourceSource } from "./resource-source.ts";
@@ -39,6 +39,8 @@ export interface DeltaServerOptions {
   accepted?(typeUrl: string, names: readonly string[]): void;
   /** A client that has not acknowledged a response for so long is cut off. Default 60 s. */
   readonly acknowledgeMsMax?: number;
+  /** Names that one client may ask for, for each type; further ones do not exist for it. Default 200,000. */
+  readonly namesMax?: number;
 }
 
 /** Thrown by `open`: the client sees the code and the sentence. */
@@ -161,6 +163,7 @@ export class DeltaServer {
     return new DeltaStream(this.#host, source, {
       pushOrder: this.#options.pushOrder,
       acknowledgeMsMax: this.#options.acknowledgeMsMax ?? acknowledgeMsDefault,
+      namesMax: this.#options.namesMax ?? namesMaxDefault,
       send: (response) => call.send(response),
       fail: (why) => {
         this.#host.log.warn("xds.cut", { node: peer.node.id, cause: why });

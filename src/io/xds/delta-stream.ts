@@ -12,7 +12,7 @@ const responseBytesMax = 1 << 20;
 /** Sent and not acknowledged, for each type. */
 const inFlightBytesMax = 2 << 20;
 const inFlightResponsesMax = 64;
-const subscriptionNamesMax = 200_000;
+export const namesMaxDefault = 200_000;
 const typesMax = 64;
 const retryMsMin = 500;
 const retryMsMax = 10_000;
@@ -33,6 +33,8 @@ export interface StreamRejection {
 export interface DeltaStreamOptions {
   readonly pushOrder: readonly string[];
   readonly acknowledgeMsMax: number;
+  /** Names that one client may ask for, for each type. */
+  readonly namesMax: number;
   send(response: Uint8Array): void;
   /** The client broke the protocol or does not read: the stream must end with this sentence. */
   fail(why: string): void;
@@ -91,10 +93,14 @@ export class DeltaStream {
     if (!subscription) return;
     this.#acknowledge(request, subscription);
     for (const name of request.unsubscribe) this.#unsubscribe(typeUrl, subscription, name);
-    for (const name of request.subscribe) this.#subscribe(typeUrl, subscription, name, known === undefined);
-    if (subscription.asked.size > subscriptionNamesMax) {
-      return this.#options.fail(`More than ${subscriptionNamesMax} names of ${typeUrl} were asked for.`);
+    const refused: string[] = [];
+    for (const name of request.subscribe) {
+      const isTooMany = subscription.asked.size >= this.#options.namesMax && !subscription.asked.has(name);
+      if (isTooMany) refused.push(name);
+      else this.#subscribe(typeUrl, subscription, name, known === undefined);
     }
+    // Said to be missing, at once: who asks for too much must not lose what it has.
+    if (refused.length > 0) this.#send(typeUrl, subscription, { resources: [], removed: refused });
     this.#queueFlush();
   }
 

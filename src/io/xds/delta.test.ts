@@ -193,6 +193,22 @@ describe("a delta stream", () => {
     await poll("another cake", () => held.has("made:cake"));
   });
 
+  it("lets one who asks for too many names keep what it has, and says that the others are missing", async () => {
+    const source = new Orchard();
+    const { path, streams } = await serve(source, { namesMax: 2 });
+    const { client, held, updates } = connect(path, [{ typeUrl: apples }]);
+    await poll("the start", () => client.isSynced);
+    client.subscribe(apples, ["made:one", "made:two"]);
+    await poll("both", () => held.has("made:one") && held.has("made:two"));
+    client.subscribe(apples, ["made:three"]);
+    await poll("the answer", () => updates.some(({ removals }) => removals.includes("made:three")));
+    streams.withdraw(apples, ["made:one"]);
+    client.unsubscribe(apples, ["made:three"]);
+    client.subscribe(apples, ["made:three"]);
+    await poll("the third, now that there is room", () => held.has("made:three"));
+    expect(held.has("made:two")).toBe(true);
+  });
+
   it("reports a refusal and offers the same again until it is taken", async () => {
     const source = new Orchard();
     source.set(apples, "bad", "worm");

@@ -36,6 +36,12 @@ export interface ClosedListener {
   accepted(name: string): void;
 }
 
+/**
+ * On-demand names of one type that an Envoy may have: a pod that calls thousands of addresses, or a stranger who makes up names
+ * at a gateway, takes a bounded part of the memory. A cluster takes about 50 KiB.
+ */
+const demandsMax = 20_000;
+
 /** What Envoy refused and therefore lost is offered again after so long, in case the refusal was of something older. */
 const refusedMs = 15_000;
 
@@ -260,6 +266,7 @@ export async function serveEnvoy(host: Host, schema: EnvoySchema, options: Envoy
   const { socketPath, resources } = options;
   const streams = new DeltaServer(host, {
     pushOrder: envoyPushOrder,
+    namesMax: demandsMax,
     open: (peer) => {
       options.connected?.(peer.node.id);
       return source;
