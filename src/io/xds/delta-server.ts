@@ -4,7 +4,7 @@
  */
 import grpc from "@grpc/grpc-js";
 import type { Host } from "../host/host.ts";
-import { DeltaStream, acknowledgeMsDefault, namesMaxDefault, type StreamRejection } from "./delta-stream.ts";
+import { DeltaStream, acknowledgeMsDefault, type StreamRejection } from "./delta-stream.ts";
 import { decodeRequest, type DiscoveryRequest } from "./discovery.ts";
 import { addStreamService } from "./grpc-transport.ts";
 import type { ResourceSource } from "./resource-source.ts";
@@ -163,7 +163,7 @@ export class DeltaServer {
     return new DeltaStream(this.#host, source, {
       pushOrder: this.#options.pushOrder,
       acknowledgeMsMax: this.#options.acknowledgeMsMax ?? acknowledgeMsDefault,
-      namesMax: this.#options.namesMax ?? namesMaxDefault,
+      namesMax: this.#options.namesMax,
       send: (response) => call.send(response),
       fail: (why) => {
         this.#host.log.warn("xds.cut", { node: peer.node.id, cause: why });

@@ -12,7 +12,7 @@ const responseBytesMax = 1 << 20;
 /** Sent and not acknowledged, for each type. */
 const inFlightBytesMax = 2 << 20;
 const inFlightResponsesMax = 64;
-export const namesMaxDefault = 200_000;
+const namesMaxDefault = 200_000;
 const typesMax = 64;
 const retryMsMin = 500;
 const retryMsMax = 10_000;
@@ -34,7 +34,7 @@ export interface DeltaStreamOptions {
   readonly pushOrder: readonly string[];
   readonly acknowledgeMsMax: number;
   /** Names that one client may ask for, for each type. */
-  readonly namesMax: number;
+  readonly namesMax?: number | undefined;
   send(response: Uint8Array): void;
   /** The client broke the protocol or does not read: the stream must end with this sentence. */
   fail(why: string): void;
@@ -93,9 +93,10 @@ export class DeltaStream {
     if (!subscription) return;
     this.#acknowledge(request, subscription);
     for (const name of request.unsubscribe) this.#unsubscribe(typeUrl, subscription, name);
+    const { namesMax = namesMaxDefault } = this.#options;
     const refused: string[] = [];
     for (const name of request.subscribe) {
-      const isTooMany = subscription.asked.size >= this.#options.namesMax && !subscription.asked.has(name);
+      const isTooMany = subscription.asked.size >= namesMax && !subscription.asked.has(name);
       if (isTooMany) refused.push(name);
       else this.#subscribe(typeUrl, subscription, name, known === undefined);
     }
