@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 // fast: no root, no real programs. field: root, network namespaces, real Envoy and kubectl; one file at a time.
+// conformance: the full sizes, for `npm run conformance`.
 export default defineConfig({
   test: {
     projects: [
@@ -23,6 +24,15 @@ export default defineConfig({
           fileParallelism: false,
           globalSetup: ["test/field/kit/global-setup.ts"],
           testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "conformance",
+          include: ["test/conformance/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 600_000,
           hookTimeout: 120_000,
         },
       },
