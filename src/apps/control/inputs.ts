@@ -1,14 +1,17 @@
 /** Everything the control plane watches on its cluster, and how it reaches the mesh's sources. */
 import type { ConfigMap, KubeObject } from "../../core/api/kube.ts";
+import type { Gateway } from "../../core/api/mesh-kinds.ts";
 import { meshKinds } from "../../core/api/mesh-kinds.ts";
-import { rootCertConfigMap } from "../../core/api/names.ts";
+import { gatewayClass, rootCertConfigMap } from "../../core/api/names.ts";
 import { builtin } from "../../core/api/resources.ts";
 import type { Source } from "../../core/graph/collection.ts";
+import { type Problem, problemKey } from "../../core/mesh/problem.ts";
 import type { MeshSources } from "../../core/mesh/sources.ts";
 import type { Host } from "../../io/host/host.ts";
 import type { KubeClient } from "../../io/kube/client.ts";
 import { startInformer } from "../../io/kube/informer.ts";
 import type { Informer } from "../../io/kube/informer.ts";
+import { problemsOfGateway } from "./gateways/check.ts";
 import { managedSelector } from "./gateways/controller.ts";
 import { Kept } from "./kept.ts";
 
@@ -47,6 +50,18 @@ export function startInputs(host: Host, client: KubeClient, signal: AbortSignal)
   } as const;
 }
 
+/** What the model does not know of east-west Gateways: listeners and addresses that cannot be had. */
+function reportGateway(
+  reports: Source<Problem>,
+  key: string,
+  { before, after }: { readonly before: Gateway | undefined; readonly after: Gateway | undefined },
+): void {
+  const problemsOf = (gateway: Gateway | undefined) =>
+    gateway?.spec.gatewayClassName === gatewayClass.eastWest ? problemsOfGateway(gateway, key) : [];
+  for (const problem of problemsOf(before)) reports.delete(`reported/${problemKey(problem)}`);
+  for (const problem of problemsOf(after)) reports.set(`reported/${problemKey(problem)}`, problem);
+}
+
 /** Resolves when every kind was listed once. */
 export async function allSynced(inputs: Inputs): Promise<void> {
   await Promise.all(Object.values(inputs).map(({ synced }) => synced));
@@ -71,6 +86,9 @@ export function feedMesh(inputs: Inputs, sources: MeshSources, schedule: () => v
   feed(inputs.gateways, sources.gateways);
   feed(inputs.gatewayClasses, sources.gatewayClasses);
   feed(inputs.segments, sources.segments);
+  inputs.gateways.onChange((changes) => {
+    for (const { key, before, after } of changes) reportGateway(sources.reports, key, { before, after });
+  });
   feed(inputs.authorizationPolicies, sources.authorizationPolicies);
   feed(inputs.peerAuthentications, sources.peerAuthentications);
 }

@@ -1,6 +1,7 @@
 /** What is wrong with users' objects, as a replica tells it: the problems page, conditions and Events. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Namespace, Secret, Service } from "../../core/api/kube.ts";
+import type { Gateway } from "../../core/api/mesh-kinds.ts";
 import { meshKinds } from "../../core/api/mesh-kinds.ts";
 import { label } from "../../core/api/names.ts";
 import { builtin } from "../../core/api/resources.ts";
@@ -118,6 +119,33 @@ test("a Gateway of a class that nobody serves is told so; when its class comes, 
     spec: { controllerName: "example.com/other" },
   });
   await eventually(() => conditions().length === 0, "the condition to go");
+});
+
+test("a listener that cannot be served is among the problems until it is mended", async () => {
+  const gateway = (protocol: string): Gateway => ({
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "Gateway",
+    metadata: { name: "east", namespace: "shop", labels: { [label.network]: "network1" } },
+    spec: {
+      gatewayClassName: "istio-eastwest",
+      listeners: [{ name: "data", port: 15008, protocol, tls: { mode: "Passthrough" } }],
+    },
+  });
+  await client.create(meshKinds.gateways, gateway("HTTP"));
+  await start();
+  expect(await problems()).toEqual([
+    {
+      kind: "Gateway",
+      namespace: "shop",
+      name: "east",
+      reason: "UnsupportedProtocol",
+      message: "Gateway shop/east: Listener data: an east-west gateway does not serve protocol HTTP.",
+      remedy: "Use HBONE or TLS.",
+      shownAs: "condition",
+    },
+  ]);
+  await client.update(meshKinds.gateways, gateway("HBONE"));
+  await expect.poll(problems, { timeout: 5_000, interval: 10 }).toEqual([]);
 });
 
 const secretOf = (texts: Readonly<Record<string, string>>): Secret => ({

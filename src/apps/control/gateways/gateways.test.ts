@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Service } from "../../../core/api/kube.ts";
 import type { Gateway, GatewayListener } from "../../../core/api/mesh-kinds.ts";
+import { fullText } from "../../../core/mesh/problem.ts";
 import { KubeError } from "../../../io/kube/client.ts";
 import { MemoryKubeClient } from "../../../io/kube/memory-client.ts";
 import { builtin } from "../../../core/api/resources.ts";
@@ -45,7 +46,9 @@ test("the number of replicas is never ours to say", () => {
 });
 
 const messages = (asked: Gateway): Record<string, string | undefined> =>
-  Object.fromEntries(checkGateway(asked).listeners.map(({ listener, fault }) => [listener.name, fault?.message]));
+  Object.fromEntries(
+    checkGateway(asked).listeners.map(({ listener, fault }) => [listener.name, fault && fullText(fault)]),
+  );
 
 test("listeners that cannot be served say why, and the others are served", () => {
   const asked = gateway([
@@ -60,8 +63,8 @@ test("listeners that cannot be served say why, and the others are served", () =>
     "xds-tls": undefined,
     web: "Listener web: an east-west gateway does not serve protocol HTTP. Use HBONE or TLS.",
     ends: "Listener ends: tls.mode is Terminate, but this gateway never decrypts. Set it to Passthrough.",
-    twice: "Listener twice: port 15008 is taken by listener cross-network.",
-    probe: "Listener probe: port 15021 is taken by the gateway's own readiness probe.",
+    twice: "Listener twice: port 15008 is taken by listener cross-network. Choose another port.",
+    probe: "Listener probe: port 15021 is taken by the gateway's own readiness probe. Choose another port.",
   });
   const service = gatewayManifests(asked, settings).find(({ object }) => object.kind === "Service");
   expect(service?.object["spec"]).toMatchObject({ ports: [{ port: 15021 }, { port: 15008 }, { port: 15012 }] });

@@ -3,6 +3,7 @@ import type { Condition, Service } from "../../../core/api/kube.ts";
 import type { Gateway } from "../../../core/api/mesh-kinds.ts";
 import type { Deployment } from "../../../core/api/pod.ts";
 import { isEqual } from "../../../core/graph/equal.ts";
+import { fullText } from "../../../core/mesh/problem.ts";
 import { mergeConditions } from "../writers/merge-conditions.ts";
 import type { WantedCondition } from "../writers/merge-conditions.ts";
 import type { CheckedGateway, CheckedListener } from "./check.ts";
@@ -55,8 +56,8 @@ export function eastWestStatus(checked: CheckedGateway, found: Found, said: read
 function acceptedOf({ listeners, addressFault }: CheckedGateway, said: readonly WantedCondition[]): WantedCondition {
   const refused = said.find(({ type, status }) => type === "Accepted" && status === "False");
   if (refused !== undefined) return refused;
-  if (addressFault !== undefined) return no("Accepted", addressFault.reason, addressFault.message);
-  const faults = listeners.flatMap((one) => (one.fault === undefined ? [] : [one.fault.message]));
+  if (addressFault !== undefined) return no("Accepted", addressFault.reason, fullText(addressFault));
+  const faults = listeners.flatMap((one) => (one.fault === undefined ? [] : [fullText(one.fault)]));
   if (faults.length === 0) return yes("Accepted", "Accepted", "Resource accepted");
   const isNothingServed = faults.length === listeners.length;
   return (isNothingServed ? no : yes)("Accepted", "ListenersNotValid", faults.join(" "));
@@ -95,11 +96,11 @@ function listenerOf({ listener, fault }: CheckedListener, gateway: WantedConditi
   const kinds = listener.protocol === "TLS" ? [{ group: "gateway.networking.k8s.io", kind: "TLSRoute" }] : [];
   const resolved = yes("ResolvedRefs", "ResolvedRefs", "No references to resolve.");
   if (fault !== undefined) {
-    const programmed = no("Programmed", "Invalid", fault.message);
+    const programmed = no("Programmed", "Invalid", fullText(fault));
     return {
       name: listener.name,
       kinds,
-      conditions: [no("Accepted", fault.reason, fault.message), programmed, resolved],
+      conditions: [no("Accepted", fault.reason, fullText(fault)), programmed, resolved],
     };
   }
   const accepted = yes("Accepted", "Accepted", "Listener accepted");
