@@ -3,6 +3,7 @@
  * what the other cluster exports, by the code that will derive it then. Nothing is written anywhere.
  */
 import { objectKey, type KubeObject } from "../api/kube.ts";
+import { defaultSegment } from "../api/names.ts";
 import type { Gateway } from "../api/mesh-kinds.ts";
 import { compareKeys } from "../graph/order.ts";
 import { wireMesh, type Mesh } from "../mesh/mesh.ts";
@@ -67,7 +68,8 @@ const rowsOf = <T>(mesh: Mesh, name: string): ReadonlyMap<string, T> =>
 
 /** What `from` will see of `to`. `link` is the Gateway by which it will be linked. */
 export function planDirection(from: ClusterObjects, to: ClusterObjects, link: Gateway): DirectionPlan {
-  const exported = meshOf(to).exports.rows;
+  const peer = meshOf(to);
+  const exported = peer.exports.rows;
   const mesh = meshOf(from);
   const before = {
     services: new Map(mesh.services.rows),
@@ -75,6 +77,14 @@ export function planDirection(from: ClusterObjects, to: ClusterObjects, link: Ga
     visible: new Set(rowsOf(mesh, "visibleExports").keys()),
   };
   mesh.sources.gateways.set(objectKey(link), link);
+  // As it will be once the link stands.
+  mesh.sources.peerStates.set(to.settings.cluster, {
+    cluster: to.settings.cluster,
+    isConnected: true,
+    isStale: false,
+    segment: [...peer.currentSegment.rows.values()][0]?.name ?? defaultSegment.name,
+    segments: [...peer.segments.rows.values()].map(({ name, domain }) => ({ name, domain })),
+  });
   for (const [key, row] of exported) mesh.sources.peerExports.set(key, { ...row, generation: 1 });
   mesh.graph.commit();
   const visible = rowsOf<VisibleExport>(mesh, "visibleExports");
@@ -94,7 +104,7 @@ export function planDirection(from: ClusterObjects, to: ClusterObjects, link: Ga
 }
 
 function whyHidden({ scope, segment, segmentDomain }: Export, mesh: Mesh): string {
-  const own = [...mesh.currentSegment.rows.values()][0]?.name ?? "default";
+  const own = [...mesh.currentSegment.rows.values()][0]?.name ?? defaultSegment.name;
   if (scope === "segment" && segment !== own) return `its scope is segment ${segment}, and this cluster is in ${own}`;
   return `its domain ${segmentDomain} is reserved here`;
 }

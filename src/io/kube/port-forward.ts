@@ -93,6 +93,10 @@ class ForwardedPort extends Duplex {
 export async function forwardPort(endpoint: KubeEndpoint, to: PodPort, signal?: AbortSignal): Promise<Duplex> {
   const credential = await endpoint.credentials.current(signal);
   const socket = dial(endpoint, credential, to);
+  // Listens from the first moment: the first messages may come together with the answer that opens the socket.
+  const stream = new ForwardedPort(socket);
+  // Until the caller listens; what fails before the socket is open is told below.
+  stream.on("error", () => undefined);
   await new Promise<void>((resolve, reject) => {
     const stop = () => {
       socket.terminate();
@@ -108,7 +112,7 @@ export async function forwardPort(endpoint: KubeEndpoint, to: PodPort, signal?: 
       reject(new KubeError(0, "Unreachable", `The API server ${endpoint.server} cannot be reached: ${error.message}`)),
     );
   });
-  return new ForwardedPort(socket);
+  return stream;
 }
 
 async function refusal(response: http.IncomingMessage): Promise<KubeError> {
