@@ -10,6 +10,7 @@ import {
   readFileSync,
   readdirSync,
   statSync,
+  watch,
   writeFileSync,
 } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -111,3 +112,13 @@ export function giveToCaller(path: string): void {
 
 /** Size in bytes; 0 when missing. */
 export const sizeNow = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/**
+ * Calls `heard` after entries of a directory came, changed or went; returns what ends it. The kernel may drop notices under
+ * load, so look for yourself now and then, too.
+ */
+export function watchDirectory(path: string, heard: () => void): () => void {
+  const watcher = watch(path, heard);
+  watcher.on("error", () => watcher.close());
+  return () => watcher.close();
+}

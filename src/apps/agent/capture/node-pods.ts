@@ -1,6 +1,6 @@
 /**
  * Keeps the captor told which pods of the node belong to the mesh, from the API's pods and namespaces and from what the
- * kubelet announces. Owns the announcements; forgets them with their pods.
+ * CNI plugin announces. Owns the announcements; forgets them with their pods.
  */
 import type { Namespace } from "../../../core/api/kube.ts";
 import { annotation } from "../../../core/api/names.ts";
@@ -10,12 +10,13 @@ import type { LocalPod } from "../../../core/envoy/view.ts";
 import type { Host } from "../../../io/host/host.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import { type Informer, startInformer } from "../../../io/kube/informer.ts";
-import type { Announcement, AnnouncementHandlers } from "./announcements.ts";
+import type { Announcement } from "../cni/request.ts";
+import type { AnnouncementHandlers } from "../cni/requests.ts";
 import type { Captor } from "./captor.ts";
 import { findNetns } from "./netns.ts";
 import { isInMesh, type WantedPod, wantedPod } from "./wanted.ts";
 
-/** So long an announced pod is waited for until the API shows it; then the kubelet must ask again. */
+/** So long an announced pod is waited for until the API shows it; then the CNI plugin must ask again. */
 const shownMsMax = 2_000;
 const shownPollMs = 10;
 /** Announcements of pods that never show up. */
