@@ -1,9 +1,9 @@
 /** The kubelet and the network of one cluster with two nodes, over an API server in memory. Needs root. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import type { Container, Pod, PodSpec } from "../../src/core/api/pod.ts";
 import { builtin } from "../../src/core/api/resources.ts";
 import { systemHost } from "../../src/io/host/host.ts";
@@ -14,7 +14,7 @@ import { Images } from "../../src/apps/sandbox/images/catalogue.ts";
 import { Kubelet } from "../../src/apps/sandbox/kubelet/kubelet.ts";
 import { rootModeOf } from "../../src/apps/sandbox/kubelet/root-mode.ts";
 import { PodStreams } from "../../src/apps/sandbox/kubelet/streams.ts";
-import { planCluster } from "../../src/apps/sandbox/network/addresses.ts";
+import { machinePath, planCluster } from "../../src/apps/sandbox/network/addresses.ts";
 import { namespacesOf, removeSandboxNetwork } from "../../src/apps/sandbox/network/leftovers.ts";
 import { makeBridge, makeNode } from "../../src/apps/sandbox/network/links.ts";
 import { startServiceProxy } from "../../src/apps/sandbox/proxy/service-proxy.ts";
@@ -322,35 +322,39 @@ it("leads Services to pods of any node, to the caller itself, from outside, and 
   await Promise.all(servers.map(gone));
 });
 
-it("asks the node's mesh agent before a pod starts and tells it of the end, through the node's own /run", async () => {
-  const volumes = [{ name: "run", hostPath: { path: "/run/tombolo", type: "DirectoryOrCreate" } }];
-  const volumeMounts = [{ name: "run", mountPath: "/run/tombolo" }];
-  const agent = `exec ${process.execPath} -e '
-    require("http").createServer((q, s) => {
-      let body = "";
-      q.on("data", (part) => (body += part));
-      q.on("end", () => { console.log(q.method, q.url, body); s.end(JSON.stringify({ captured: true })); });
-    }).listen("/run/tombolo/cni.sock")'`;
-  const containers = [
-    shell(agent, { volumeMounts, readinessProbe: { exec: { command: ["test", "-S", "/run/tombolo/cni.sock"] } } }),
-  ];
-  const serving = await until(await makePod({ hostNetwork: true, hostPID: true, volumes, containers }), isReady);
-  expect((await exec(serving, ["hostname"])).stdout).toBe(`${plan.nodes[0]!.name}\n`);
-  const here = await until(await makePod({ containers: [shell("exec sleep 600")] }), isReady);
+it("runs the CNI plugins that are chained on the node before a pod starts and at its end, with the node's own /run", async () => {
+  const node = plan.nodes[0]!.netns;
+  const file = machinePath(node, "/etc/cni/net.d/10-sandbox.conflist");
+  const program = machinePath(node, "/opt/cni/bin/witness");
+  const said = machinePath(node, "/run/tombolo/witness.log");
+  const script = (code: number) => `#!/bin/sh
+input=$(cat)
+printf '%s %s %s %s\n' "$CNI_COMMAND" "$CNI_NETNS" "$CNI_ARGS" "$input" >>/run/tombolo/witness.log
+[ "$CNI_COMMAND" = DEL ] && exit 0
+[ ${code} = 0 ] && echo '{"cniVersion":"1.0.0"}' || echo '{"code":11,"msg":"not today"}'
+exit ${code}
+`;
+  const before = readFileSync(file, "utf8");
+  const list = JSON.parse(before) as { plugins: object[] };
+  mkdirSync(dirname(program), { recursive: true });
+  writeFileSync(program, script(1), { mode: 0o755 });
+  writeFileSync(file, JSON.stringify({ ...list, plugins: [...list.plugins, { type: "witness", color: "red" }] }));
+  const here = await makePod({ containers: [shell("exec sleep 600")] });
   const elsewhere = await until(await makePod({ containers: [shell("exec sleep 600")] }, 1), isReady);
+  const messages = async () => {
+    const { items } = await client.list(builtin.events, { namespace: "default" });
+    return items.filter((one) => one["involvedObject"] && (one["involvedObject"] as { uid: string }).uid === here.metadata.uid).map(({ message }) => message);
+  };
+  await vi.waitFor(async () => expect((await messages()).join()).toContain("CNI plugin witness failed: not today"), 10_000);
+  writeFileSync(program, script(0), { mode: 0o755 });
+  const started = await until(here, isReady);
   await Promise.all([remove(here, 0), remove(elsewhere, 0)]);
   await Promise.all([gone(here), gone(elsewhere)]);
-  const options = { follow: false, previous: false, timestamps: false, signal: ending.signal };
-  const asked = (await textOf(await streams.logs(serving, "main", options))).trim().split("\n");
-  expect(asked).toHaveLength(2);
-  const netns = `/run/netns/tmb-${sandboxId}-kt-pod-`;
-  expect(asked[0]).toMatch(/^POST \/pods \{/);
-  expect(asked[0]).toContain(
-    `"uid":"${here.metadata.uid}","namespace":"default","name":"${here.metadata.name}","netns":"${netns}`,
-  );
-  expect(asked[1]).toBe(`DELETE /pods/${here.metadata.uid}`);
-  await remove(serving, 0);
-  await gone(serving);
-  const probe = await run("pgrep", ["-f", "listen\\(./run/tombolo/cni.sock"]);
-  expect(probe.stdout).toBe("");
+  writeFileSync(file, before);
+  const lines = readFileSync(said, "utf8").trim().split("\n");
+  expect(lines.map((line) => line.split(" ")[0])).toEqual(["ADD", "ADD", "DEL"]);
+  expect(lines[1]).toContain(` /run/netns/tmb-${sandboxId}-kt-pod-`);
+  expect(lines[1]).toContain(`K8S_POD_NAME=${here.metadata.name};K8S_POD_UID=${here.metadata.uid}`);
+  expect(lines[1]).toContain(`"prevResult":{"cniVersion":"1.0.0","ips":[{"address":"${started.status?.podIP}/32"}]}`);
+  expect(lines[1]).toContain('"color":"red"');
 });

@@ -1,5 +1,6 @@
 /** What an agent is told by its pod's environment; the manifests in apps/install and apps/control write it. */
 import { defaultTrustDomain } from "../../core/api/names.ts";
+import type { CniFolders } from "./cni/node-configuration.ts";
 
 export interface AgentConfig {
   /** `node`: captures the pods of a node. `gateway`: runs the Envoy of one Gateway. */
@@ -25,9 +26,14 @@ export interface AgentConfig {
   readonly rootCertPath: string;
   /** Folder for sockets and Envoy's files; on the node, so that it outlives the pod. */
   readonly stateDir: string;
+  /** The node's CNI folders, as this container has them; undefined where pods are captured only after they have started. */
+  readonly cni: CniFolders | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+const cniFolders = ({ CNI_CONF_DIR: configuration = "", CNI_BIN_DIR: programs = "" }: Environment) =>
+  configuration === "" || programs === "" ? undefined : { configuration, programs };
 
 const levels = ["debug", "info", "warn", "error"] as const;
 
@@ -62,5 +68,6 @@ export function readConfig(env: Environment): AgentConfig {
     tokenPath: env["TOKEN_PATH"] ?? "/var/run/secrets/tokens/token",
     rootCertPath: env["ROOT_CERT_PATH"] ?? "/var/run/secrets/istio/root-cert.pem",
     stateDir: env["STATE_DIR"] ?? "/run/tombolo",
+    cni: cniFolders(env),
   };
 }

@@ -2,6 +2,7 @@
  * The agent of a node: follows the node's pods and the model, captures, keeps certificates, answers DNS, runs Envoy.
  * Wiring only; each part owns its own state.
  */
+import { errorText } from "../../core/api/error-text.ts";
 import { agentName, annotation, port, systemNamespace } from "../../core/api/names.ts";
 import { builtin } from "../../core/api/resources.ts";
 import { podListenerName } from "../../core/envoy/names.ts";
@@ -15,11 +16,12 @@ import type { Host } from "../../io/host/host.ts";
 import { isReason, type KubeClient } from "../../io/kube/client.ts";
 import { httpKubeClient } from "../../io/kube/http-client.ts";
 import { inClusterEndpoint } from "../../io/kube/in-cluster.ts";
-import { serveAnnouncements } from "./capture/announcements.ts";
 import { Captor } from "./capture/captor.ts";
 import { captureEffects, clearNode } from "./capture/effects.ts";
 import { NodePods } from "./capture/node-pods.ts";
 import { domainsOf, NodeCertificates } from "./certificates.ts";
+import { NodeConfiguration } from "./cni/node-configuration.ts";
+import { CniRequests } from "./cni/requests.ts";
 import { systemLookup, WatchedNames } from "../../io/dns/watched-names.ts";
 import type { DeltaClient } from "../../io/xds/delta-client.ts";
 import type { EnvoySource } from "../../io/xds/envoy-source.ts";
@@ -178,7 +180,12 @@ const askMsMax = 3_000;
  * An agent that is replaced leaves its pods captured: nothing of theirs may go out in the clear meanwhile. Only when the
  * DaemonSet itself is gone, the mesh leaves the node, and pods get their plain network back.
  */
-async function leave(host: Host, client: KubeClient, captor: Captor): Promise<void> {
+async function leave(
+  host: Host,
+  client: KubeClient,
+  captor: Captor,
+  cni: NodeConfiguration | undefined,
+): Promise<void> {
   const ref = { name: agentName, namespace: systemNamespace };
   const isGone = await client.get(builtin.daemonSets, ref, { signal: AbortSignal.timeout(askMsMax) }).then(
     () => false,
@@ -186,6 +193,7 @@ async function leave(host: Host, client: KubeClient, captor: Captor): Promise<vo
   );
   if (!isGone) return;
   host.log.info("agent.leaving", { pods: captor.podsByUid.size });
+  await cni?.remove().catch((error: unknown) => host.log.warn("cni.problem", { problem: errorText(error) }));
   await captor.releaseAll();
   await clearNode().catch(() => undefined);
 }
@@ -239,17 +247,19 @@ export async function runNode(host: Host, config: AgentConfig, around: Surroundi
   const captor = captorOf(host, config, pods, client, { proxy, podsByUid, signal, changed });
   const model = modelClient(host, config, replica, { connected: () => certificates.store.retryFailed() });
   const following = [model.run(signal), certificates.followRoot(() => proxy.source.refresh(), signal)];
-  const announcements = await serveAnnouncements(joinPath(config.stateDir, "cni.sock"), pods);
+  await new CniRequests(host, joinPath(config.stateDir, "cni"), pods).serve(signal);
+  const cni = config.cni && new NodeConfiguration(host, config.cni);
+  await cni?.keep(signal);
   const dnsOptions = { ...config, port: port.dns, replica, podsByUid };
   const dns = config.captureDns ? await serveMeshDns(host, dnsOptions) : undefined;
   void pods.run(captor, modelSynced(host, model, signal));
   signal.addEventListener("abort", () => {
-    void leave(host, client, captor).finally(() => envoyEnd.abort(signal.reason));
+    void leave(host, client, captor, cni).finally(() => envoyEnd.abort(signal.reason));
   });
-  const health = await serveNodeHealth(host, { model, proxy, captor, view, signal });
+  const health = await serveNodeHealth(host, { model, proxy, captor, cni, view, signal });
   const debug = await serveNodeDebug(host, { config, view, certificates, proxy, isSynced: () => model.isSynced });
   await proxy.running;
-  for (const server of [...health, announcements, debug]) server.close();
+  for (const server of [...health, debug]) server.close();
   dns?.close();
   names.close();
   certificates.store.close();
@@ -265,11 +275,12 @@ interface NodeHealth {
   readonly model: DeltaClient;
   readonly proxy: Proxy;
   readonly captor: Captor;
+  readonly cni: NodeConfiguration | undefined;
   readonly view: NodeView;
   readonly signal: AbortSignal;
 }
 
-function serveNodeHealth(host: Host, { model, proxy, captor, view, signal }: NodeHealth) {
+function serveNodeHealth(host: Host, { model, proxy, captor, cni, view, signal }: NodeHealth) {
   const settleBy = host.clock.elapsed() + settleMsMax;
   const unknown = () =>
     [...view.podsByUid.values()].filter(
@@ -281,6 +292,7 @@ function serveNodeHealth(host: Host, { model, proxy, captor, view, signal }: Nod
       if (signal.aborted) return "The agent is shutting down.";
       if (!model.isSynced) return "The model has not arrived from the control plane yet.";
       if (!(await proxy.admin.isReady())) return "Envoy is not ready yet.";
+      if (cni?.problem !== undefined) return cni.problem;
       const isWaiting = !captor.isSettled && host.clock.elapsed() < settleBy;
       return isWaiting ? "Some pods of the node are not captured yet." : undefined;
     },

@@ -56,7 +56,16 @@ const ownDaemonSet = (): AnyObject[] => [
   },
 ];
 
-const volumes = (): object[] => [
+/** Folders of the node in which its container runtime looks for CNI plugins and their configuration. */
+const cniFolders = ({ cni }: InstallSettings) =>
+  cni.isEnabled
+    ? [
+        { name: "cni-bin", variable: "CNI_BIN_DIR", path: cni.binDir, mountPath: "/host/opt/cni/bin" },
+        { name: "cni-conf", variable: "CNI_CONF_DIR", path: cni.confDir, mountPath: "/host/etc/cni/net.d" },
+      ]
+    : [];
+
+const volumes = (settings: InstallSettings): object[] => [
   {
     name: "token",
     projected: {
@@ -66,6 +75,7 @@ const volumes = (): object[] => [
   { name: "root-cert", configMap: { name: rootCertConfigMap } },
   { name: "netns", hostPath: { path: "/run/netns", type: "DirectoryOrCreate" } },
   { name: "state", hostPath: { path: "/run/tombolo", type: "DirectoryOrCreate" } },
+  ...cniFolders(settings).map(({ name, path }) => ({ name, hostPath: { path, type: "DirectoryOrCreate" } })),
 ];
 
 const container = (settings: InstallSettings): object => ({
@@ -85,6 +95,7 @@ const container = (settings: InstallSettings): object => ({
     { name: "SKIP_VALIDATE_TRUST_DOMAIN", value: String(settings.skipTrustDomainCheck) },
     { name: "DNS_CAPTURE", value: String(settings.dnsCapture) },
     { name: "LOG_LEVEL", value: settings.logLevel },
+    ...cniFolders(settings).map(({ variable, mountPath }) => ({ name: variable, value: mountPath })),
   ],
   ports: [
     { name: "metrics", containerPort: port.proxyMetrics },
@@ -106,6 +117,7 @@ const container = (settings: InstallSettings): object => ({
     { name: "root-cert", mountPath: "/var/run/secrets/istio", readOnly: true },
     { name: "netns", mountPath: "/run/netns", mountPropagation: "HostToContainer" },
     { name: "state", mountPath: "/run/tombolo" },
+    ...cniFolders(settings).map(({ name, mountPath }) => ({ name, mountPath })),
   ],
 });
 
@@ -127,7 +139,7 @@ const daemonSet = (settings: InstallSettings): AnyObject => ({
         terminationGracePeriodSeconds: 10,
         tolerations: [{ operator: "Exists" }],
         containers: [container(settings)],
-        volumes: volumes(),
+        volumes: volumes(settings),
       },
     },
   },

@@ -15,6 +15,8 @@ export interface InstallSettings {
   readonly replicas: number;
   readonly image: { readonly hub: string; readonly tag: string; readonly pullPolicy: string };
   readonly logLevel: string;
+  /** The node's folders of CNI plugins, where the agent chains its own; not enabled, pods are captured once they run. */
+  readonly cni: { readonly isEnabled: boolean; readonly binDir: string; readonly confDir: string };
 }
 
 export interface ReadValues {
@@ -58,6 +60,22 @@ const image =
     return undefined;
   };
 
+const cniFolder =
+  (field: "binDir" | "confDir"): Reader =>
+  (value, settings, path) => {
+    if (typeof value !== "string" || !value.startsWith("/"))
+      return `${path}: ${JSON.stringify(value)} is not a full path.`;
+    settings.cni = { ...settings.cni, [field]: value };
+    return undefined;
+  };
+
+const cniEnabled: Reader = (value, settings, path) => {
+  const word = String(value).toLowerCase();
+  if (word !== "true" && word !== "false") return `${path}: ${JSON.stringify(value)} is not true or false.`;
+  settings.cni = { ...settings.cni, isEnabled: word === "true" };
+  return undefined;
+};
+
 const replicas: Reader = (value, settings, path) => {
   const count = Number(value);
   if (!Number.isInteger(count) || count < 1 || count > 10) return `${path}: ${String(value)} is not between 1 and 10.`;
@@ -78,6 +96,9 @@ const readers: Readonly<Record<string, Reader>> = {
   "env.PILOT_SKIP_VALIDATE_TRUST_DOMAIN": flag("skipTrustDomainCheck"),
   "env.SKIP_VALIDATE_TRUST_DOMAIN": flag("skipTrustDomainCheck"),
   "ambient.dnsCapture": flag("dnsCapture"),
+  "cni.enabled": cniEnabled,
+  "cni.cniBinDir": cniFolder("binDir"),
+  "cni.cniConfDir": cniFolder("confDir"),
   "global.hub": image("hub"),
   "global.tag": image("tag"),
   "global.imagePullPolicy": image("pullPolicy"),
@@ -101,6 +122,7 @@ export const defaultSettings: InstallSettings = {
   replicas: 1,
   image: { hub: "tombolo", tag: "0.1.0", pullPolicy: "IfNotPresent" },
   logLevel: "info",
+  cni: { isEnabled: true, binDir: "/opt/cni/bin", confDir: "/etc/cni/net.d" },
 };
 
 function* leaves(tree: Tree, prefix: string): Generator<readonly [path: string, value: unknown]> {

@@ -76,11 +76,22 @@ export class NodePods implements AnnouncementHandlers {
     const name = `${announcement.namespace}/${announcement.name}`;
     if (pod === undefined) throw new Error(`The API server does not show pod ${name} to the agent yet; ask again.`);
     if (!isInMesh(pod, this.#namespaceOf(pod))) return false;
-    if (this.#captor === undefined) {
+    const captor = await this.#captorWhenReady(signal);
+    if (captor === undefined) {
       throw new Error(`Pod ${name} belongs to the mesh, whose model has not reached this node yet; ask again.`);
     }
     this.#tell();
-    return this.#captor.captured(announcement.uid, signal);
+    const isCaptured = await captor.captured(announcement.uid, signal);
+    if (signal.aborted)
+      throw new Error(`Pod ${name} belongs to the mesh and is not captured yet; see the agent's log.`);
+    return isCaptured;
+  }
+
+  async #captorWhenReady(signal: AbortSignal): Promise<Captor | undefined> {
+    while (this.#captor === undefined && !signal.aborted) {
+      await this.#host.clock.sleep(shownPollMs, signal).catch(() => undefined);
+    }
+    return this.#captor;
   }
 
   removed(uid: string): void {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Namespace } from "../../../core/api/kube.ts";
 import type { Pod } from "../../../core/api/pod.ts";
-import { readAnnouncement } from "./announcements.ts";
 import { podUidOf } from "./netns.ts";
 import { isInMesh, wantedPod } from "./wanted.ts";
 
@@ -49,17 +48,5 @@ describe("finding a pod's process", () => {
     expect(podUidOf(`0::/kubepods.slice/kubepods-pod${uid.replaceAll("-", "_")}.slice/x`, "")).toBe(uid);
     expect(podUidOf("0::/", `PATH=/bin\0TOMBOLO_POD_UID=${uid}\0HOME=/`)).toBe(uid);
     expect(podUidOf("0::/user.slice", "PATH=/bin\0")).toBeUndefined();
-  });
-});
-
-describe("an announcement", () => {
-  it("is read, or refused with the names of what is missing", () => {
-    const body = { uid: "1", namespace: "shop", name: "cart", netns: "/run/netns/x", ip: "10.1.0.2" };
-    expect(readAnnouncement(JSON.stringify(body))).toEqual(body);
-    expect(readAnnouncement(JSON.stringify({ ...body, ip: 7, netns: "" }))).toBe(
-      "Missing in the announcement: netns, ip.",
-    );
-    expect(readAnnouncement("{")).toBe("The body is not JSON.");
-    expect(readAnnouncement("null")).toBe("The body is not a JSON object.");
   });
 });

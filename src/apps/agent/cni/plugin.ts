@@ -20,13 +20,14 @@ export const tryAgainLater = 11;
 export const answerSecondsMax = 15;
 const pollSeconds = 0.02;
 
-const absent = "The mesh agent of this node does not answer, so no pod can start here that the mesh might have to capture";
+const absent =
+  "The mesh agent of this node does not answer, so no pod can start here that the mesh might have to capture";
 const remedy =
   "see the pods of DaemonSet tombolo-agent in istio-system; without a mesh, remove tombolo-cni from the node's CNI configuration";
 
-export const pluginScript = (): string => `#!/bin/sh
+export const pluginScript = (folder = requestFolder): string => `#!/bin/sh
 # Holds a pod's start until the mesh agent of this node has captured it. Written by the agent; changes are lost.
-folder=${requestFolder}
+folder=${folder}
 case "$CNI_COMMAND" in
   VERSION)
     echo '{"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}'

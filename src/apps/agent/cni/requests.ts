@@ -40,7 +40,11 @@ export class CniRequests {
   async serve(signal: AbortSignal): Promise<void> {
     await makeDirectory(this.#folder, 0o700);
     // Answers for plugins that are gone.
-    await Promise.all(this.#names().filter(isAnswer).map((name) => this.#remove(name)));
+    await Promise.all(
+      this.#names()
+        .filter(isAnswer)
+        .map((name) => this.#remove(name)),
+    );
     const close = watchDirectory(this.#folder, () => this.#look(signal));
     signal.addEventListener("abort", close, { once: true });
     void this.#lookOften(signal);
@@ -72,7 +76,9 @@ export class CniRequests {
     const base = name.slice(0, -ending.request.length);
     const path = joinPath(this.#folder, name);
     const request =
-      sizeNow(path) > requestBytesMax ? `The request is larger than ${requestBytesMax} bytes.` : readPodRequest(readNow(path) ?? "");
+      sizeNow(path) > requestBytesMax
+        ? `The request is larger than ${requestBytesMax} bytes.`
+        : readPodRequest(readNow(path) ?? "");
     if (base.startsWith("DEL-")) {
       if (typeof request !== "string") this.#handlers.removed(request.pod.uid);
       return this.#remove(name);

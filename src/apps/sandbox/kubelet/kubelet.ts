@@ -10,6 +10,7 @@ import type { Informer } from "../../../io/kube/informer.ts";
 import { startEvents } from "../controllers/events.ts";
 import type { EventRecorder } from "../controllers/events.ts";
 import { freePodAddress } from "../network/addresses.ts";
+import { NodeCni } from "./cni.ts";
 import { startNode } from "./node-object.ts";
 import { PodWorker } from "./pod.ts";
 import type { NodeMeans } from "./sandbox-pod.ts";
@@ -45,6 +46,7 @@ export class Kubelet {
   ): Promise<Kubelet> {
     const events = startEvents(host, means.client, "kubelet", signal);
     const kubelet = new Kubelet(host, means, events);
+    await new NodeCni(means.node.netns).prepare();
     await startNode(host, means.client, means.plan, means.node, signal);
     await Promise.all([informers.pods.synced, informers.configMaps.synced, informers.secrets.synced]);
     await kubelet.removeOldDirectories([...informers.pods.objects.values()]);

@@ -11,7 +11,7 @@ import type { EventRecorder, EventType } from "../controllers/events.ts";
 import { netnsPath } from "../network/addresses.ts";
 import { ContainerRunner } from "./container.ts";
 import type { ContainerRole, ContainerSurroundings, RestartPolicy } from "./container.ts";
-import { announcePod, hookPod, withdrawPod } from "./mesh-hook.ts";
+import { type CniPod, NodeCni } from "./cni.ts";
 import type { PodFacts } from "./pod-status.ts";
 import { SandboxPod } from "./sandbox-pod.ts";
 import type { NodeMeans } from "./sandbox-pod.ts";
@@ -36,6 +36,7 @@ export class PodWorker {
   readonly podIp: string;
   private readonly host: Host;
   private readonly means: NodeMeans;
+  private readonly cni: NodeCni;
   private readonly events: EventRecorder;
   private readonly starting = new AbortController();
   private readonly writer: StatusWriter;
@@ -48,6 +49,7 @@ export class PodWorker {
   constructor(host: Host, means: NodeMeans, events: EventRecorder, pod: Pod, podIp: string, onGone: () => void) {
     this.host = host;
     this.means = means;
+    this.cni = new NodeCni(means.node.netns);
     this.events = events;
     this.pod = pod;
     this.uid = pod.metadata.uid ?? "";
@@ -112,11 +114,15 @@ export class PodWorker {
     this.changed();
     void this.sandbox.volumes.keep(() => this.pod, this.sandbox.place, signal);
     if (this.pod.spec.hostNetwork === true) return;
-    const asked = hookPod(this.pod, netnsPath(this.sandbox.networkName), this.podIp);
-    await this.untilDone("FailedCreatePodSandBox", async () => {
-      const problem = await announcePod(this.host, this.means.node.netns, asked, signal);
-      if (problem !== undefined) this.record("Warning", "FailedMeshCapture", problem);
-    });
+    await this.untilDone("FailedCreatePodSandBox", () => this.cni.add(this.cniPod(), signal));
+  }
+
+  private cniPod(): CniPod {
+    return { pod: this.pod, netns: netnsPath(this.sandbox.networkName), ip: this.podIp };
+  }
+
+  private async leaveNetwork(): Promise<void> {
+    if (this.hasNetwork && this.pod.spec.hostNetwork !== true) await this.cni.delete(this.cniPod());
   }
 
   /** Tries until it works or the pod ends; the pod's events tell what is in the way. */
@@ -212,7 +218,7 @@ export class PodWorker {
     await this.stopSidecars(30_000);
     await Promise.all(this.withRole("ephemeral").map((runner) => runner.stop(0)));
     this.changed();
-    await withdrawPod(this.host, this.means.node.netns, this.uid);
+    await this.leaveNetwork();
     if (this.ending === "running") await this.sandbox.release();
   }
 
@@ -261,7 +267,7 @@ export class PodWorker {
     const untilMs = this.host.clock.now() + graceMs;
     await Promise.all(this.withRole("init", "main", "ephemeral").map((runner) => runner.stop(graceMs)));
     await this.stopSidecars(Math.max(0, untilMs - this.host.clock.now()));
-    await withdrawPod(this.host, this.means.node.netns, this.uid);
+    await this.leaveNetwork();
     this.ending = "gone";
     await this.writer.flush();
     this.writer.stop();

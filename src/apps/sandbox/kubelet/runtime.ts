@@ -108,8 +108,9 @@ export async function startContainer(options: ContainerStart): Promise<Running> 
   running.stderr?.on("data", hearError);
   const isReady = await new Promise<boolean>((resolve) => {
     const [, , , ready] = child.stdio;
+    // Its end, not the end of the process: that of a short container may be heard before its word.
     ready?.once("data", () => resolve(true));
-    void running.exit.then(() => resolve(false));
+    ready?.once("close", () => resolve(false));
   });
   running.stderr?.pause();
   running.stderr?.off("data", hearError);

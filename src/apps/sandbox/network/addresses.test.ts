@@ -58,6 +58,8 @@ describe("address plan", () => {
     expect(machinePath("n", "/var/run/netns")).toBe("/run/netns");
     expect(machinePath("n", "/runner")).toBe("/runner");
     expect(machinePath("n", "/etc")).toBe("/etc");
+    expect(machinePath("n", "/etc/cni/net.d")).toBe("/run/tombolo/n/.node/etc/cni/net.d");
+    expect(machinePath("n", "/opt/cni/bin")).toBe("/run/tombolo/n/.node/opt/cni/bin");
   });
 
   it("refuses cluster names that cannot be part of a host name", () => {
