@@ -36,7 +36,7 @@ export class NodeConfiguration {
   /** Resolves when the plugin stands for the first time, or cannot; looks again until the signal aborts. */
   async keep(signal: AbortSignal): Promise<void> {
     await makeDirectory(this.#folders.configuration);
-    const close = watchDirectory(this.#folders.configuration, () => this.#look(signal));
+    const close = watchDirectory(this.#folders.configuration, () => void this.#look(signal));
     signal.addEventListener("abort", close, { once: true });
     await this.#look(signal);
     void this.#lookOften(signal);
