@@ -14,6 +14,10 @@ const transcripts: readonly { readonly file: string; readonly wish: Wish }[] = [
   { file: "test/transcripts/create-segments.md", wish: linked },
   { file: "test/transcripts/multicluster-apps.md", wish: linked },
   { file: "docs/guides/multicluster.md", wish: bare("cluster1", "cluster2") },
+  {
+    file: "test/transcripts/flat-network.md",
+    wish: { flags: ["--flat", "--clusters", "cluster1,cluster2"], clusters: ["cluster1", "cluster2"] },
+  },
   { file: "test/transcripts/run-a-multi-cluster-mesh.md", wish: bare("context1", "context2", "context3") },
 ];
 

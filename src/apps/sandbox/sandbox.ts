@@ -31,9 +31,9 @@ import {
   homeOf,
   packageDirectory,
 } from "./machine.ts";
-import { clusterNameProblem, hostAddress, limits } from "./network/addresses.ts";
+import { clusterNameProblem, hostAddress, limits, planCluster } from "./network/addresses.ts";
 import { removeClusterNetwork, removeSandboxNetwork, unmountBelow } from "./network/leftovers.ts";
-import { makeBridge } from "./network/links.ts";
+import { joinPodNetworks, makeBridge } from "./network/links.ts";
 import { clusterDirectory, meshRootFile, readState, stateFile, writeState } from "./state.ts";
 import type { ClusterState, SandboxState } from "./state.ts";
 
@@ -44,6 +44,8 @@ export interface UpOptions {
   readonly nodes?: number | undefined;
   /** Objects of new clusters live in memory only. */
   readonly ephemeral?: boolean | undefined;
+  /** One pod network for all clusters; once flat, a sandbox stays flat. */
+  readonly isFlat?: boolean | undefined;
   readonly signal: AbortSignal;
   /** Told what is being done, in a few words. */
   readonly progress: (step: string) => void;
@@ -63,6 +65,7 @@ export interface SandboxSummary {
   readonly id: string;
   readonly underlay: string;
   readonly clusters: readonly ClusterSummary[];
+  readonly isFlat: boolean;
   readonly kubeconfigs: readonly string[];
 }
 
@@ -80,13 +83,15 @@ export async function up(host: Host, options: UpOptions): Promise<SandboxSummary
   await makeDirectory(home, 0o755);
   giveToCaller(home);
   return withLock(host, joinPath(home, "lock"), options.signal, async () => {
-    const state = await wantedState(host, home, options);
+    const found = await wantedState(host, home, options);
+    const state = options.isFlat === true ? { ...found, isFlat: true } : found;
     await save(home, state);
     await makeBridge(state.id, state.underlay);
     const names = options.clusters ?? state.clusters.map(({ name }) => name);
     const wanted = state.clusters.filter(({ name }) => names.includes(name));
     const pids = await startAll(host, home, state, wanted, options);
     const clusters = state.clusters.map((one) => ({ ...one, pid: pids.get(one.name) ?? one.pid }));
+    if (state.isFlat === true) await joinPodNetworks(state.clusters.map((cluster) => planOf(state, cluster)));
     options.progress("writing the kubeconfig");
     const kubeconfig = await mergeKubeconfig(wanted);
     const kubeconfigs = [...new Set([...state.kubeconfigs, kubeconfig])];
@@ -99,6 +104,9 @@ async function save(home: string, state: SandboxState): Promise<void> {
   await writeState(home, state);
   giveToCaller(stateFile(home));
 }
+
+const planOf = ({ id, underlay }: SandboxState, { name, index, nodes }: ClusterState) =>
+  planCluster({ sandboxId: id, cluster: name, index, underlay, nodes });
 
 /** Pid by name. What runs already is left as it is. */
 async function startAll(
@@ -285,5 +293,6 @@ async function summaryOf(home: string, state: SandboxState): Promise<SandboxSumm
       };
     }),
   );
-  return { home, id: state.id, underlay: state.underlay, clusters, kubeconfigs: state.kubeconfigs };
+  const { id, underlay, kubeconfigs } = state;
+  return { home, id, underlay, clusters, isFlat: state.isFlat === true, kubeconfigs };
 }

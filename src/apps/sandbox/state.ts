@@ -25,6 +25,8 @@ export interface SandboxState {
   readonly id: string;
   readonly underlay: string;
   readonly clusters: readonly ClusterState[];
+  /** All clusters are on one pod network. */
+  readonly isFlat?: boolean | undefined;
   /** Files into which contexts were merged. */
   readonly kubeconfigs: readonly string[];
   /** The programs it runs with, so that a cluster's process finds them without being told. */

@@ -84,6 +84,7 @@ async function bringUp(shell: Shell, flags: Flags): Promise<number> {
         ...(clusters === undefined ? {} : { clusters }),
         ...(wasThere && flags.text("nodes") === undefined ? {} : { nodes }),
         ephemeral: flags.isSet("ephemeral"),
+        isFlat: flags.isSet("flat"),
         signal: shell.signal,
         progress: (text) => shell.host.log.info("sandbox", { step: text }),
       }),
@@ -91,7 +92,12 @@ async function bringUp(shell: Shell, flags: Flags): Promise<number> {
     if (!isBare) {
       const wanted = summary.clusters.filter(({ name }) => clusters === undefined || clusters.includes(name));
       const connections = await Promise.all(wanted.map(({ name }) => shell.connect(name)));
-      await meshUp(shell, steps, connections, { home: summary.home, samplesDir: samplesDir(), withSamples });
+      await meshUp(shell, steps, connections, {
+        home: summary.home,
+        samplesDir: samplesDir(),
+        withSamples,
+        isFlat: summary.isFlat,
+      });
     }
     shell.out(`${summary.clusters.map(({ name }) => name).join(" and ")} ready after ${steps.elapsed}\n`);
     shell.out(nextText(summary, isBare, withSamples));
@@ -122,6 +128,7 @@ kubeconfig. It is for trying and testing, not for production, and not a security
     bare: { type: "boolean", description: "without the mesh, to follow a guide from its first step" },
     samples: { type: "boolean", description: "with the sample apps" },
     ephemeral: { type: "boolean", description: "keep objects of new clusters in memory only" },
+    flat: { type: "boolean", description: "one pod network for all clusters: pods dial each other without gateways" },
     keep: { type: "boolean", description: "leave everything in place when a step fails" },
   },
   examples: [

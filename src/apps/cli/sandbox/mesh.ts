@@ -24,6 +24,7 @@ const sampleNamespace = "httpbin";
 const sampleFiles = ["in-ambient.yaml", "client-in-ambient.yaml"];
 const sampleDeployments = ["in-ambient", "client-in-ambient"];
 const readyMsMax = 60_000;
+const flatNetwork = "flat";
 
 /** The sandbox's root lives until `down`, so that a cluster added later shares it. */
 async function rootOf(shell: Shell, home: string): Promise<MintedCa> {
@@ -102,6 +103,8 @@ export interface MeshOptions {
   readonly home: string;
   readonly samplesDir: string;
   readonly withSamples: boolean;
+  /** All clusters name the same network. */
+  readonly isFlat: boolean;
 }
 
 export async function meshUp(shell: Shell, steps: Steps, clusters: readonly Connection[], options: MeshOptions) {
@@ -112,7 +115,7 @@ export async function meshUp(shell: Shell, steps: Steps, clusters: readonly Conn
   });
   await steps.run("the mesh is installed", () =>
     each(async ({ client, context }) => {
-      const settings = { ...defaultSettings, cluster: context, network: context };
+      const settings = { ...defaultSettings, cluster: context, network: options.isFlat ? flatNetwork : context };
       const quiet = { dryRun: false, wait: false, signal: shell.signal, say: () => undefined };
       await install(shell.host, client, settings, quiet);
     }),

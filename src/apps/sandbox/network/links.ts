@@ -7,6 +7,7 @@ import { listNow, writeNow } from "../../../io/host/files.ts";
 import { run, runOrThrow } from "../../../io/host/processes.ts";
 import {
   bridgeName,
+  clusterPodCidr,
   hostAddress,
   netnsPath,
   podGateway,
@@ -61,6 +62,38 @@ export async function makeNode(plan: ClusterPlan, node: NodePlan): Promise<void>
     ],
     node.netns,
   );
+}
+
+const flatTable = "sandbox-flat";
+
+/**
+ * Makes the pod networks of these clusters one: pods reach each other by their own addresses. Can be done again at any time,
+ * and must be when a cluster was started anew.
+ */
+export async function joinPodNetworks(plans: readonly ClusterPlan[]): Promise<void> {
+  for (const plan of plans) {
+    const others = plans.filter((other) => other !== plan);
+    const routes = others.flatMap(({ nodes }) => nodes);
+    // Without connection tracking nothing is rewritten on the way, so that pods are seen as who they are.
+    const direct = others.map(({ index }) => clusterPodCidr(index)).join(", ");
+    const rules = `table ip ${flatTable} {}
+delete table ip ${flatTable}
+table ip ${flatTable} {
+  chain direct {
+    type filter hook prerouting priority raw
+    ip saddr ${clusterPodCidr(plan.index)} ip daddr { ${direct} } notrack
+    ip saddr { ${direct} } ip daddr ${clusterPodCidr(plan.index)} notrack
+  }
+}
+`;
+    for (const node of others.length === 0 ? [] : plan.nodes) {
+      await ipBatch(
+        routes.map(({ podCidr, address }) => `route replace ${podCidr} via ${address} src ${node.address}`),
+        node.netns,
+      );
+      await runOrThrow("ip", ["netns", "exec", node.netns, "nft", "-f", "-"], { input: rules });
+    }
+  }
 }
 
 async function removeNode(node: NodePlan): Promise<void> {
