@@ -195,6 +195,16 @@ describe("a peer that goes silent", () => {
   });
 });
 
+describe("a client that comes for the first time", () => {
+  it("stays connected when what let it in is taken away again", async () => {
+    const held = lab.client<{ isEnded: boolean }>("a", { do: "hold", host: vip.c, port: 82, holdMs: 8000 });
+    const isKnown = () => lab.clusters("n2").includes(`new|uid-c|8082|${identityOfAccount("a")}`);
+    await poll("the cluster of a newcomer", isKnown);
+    await poll("the cluster to go", () => !isKnown());
+    expect((await held).isEnded).toBe(false);
+  });
+});
+
 describe("policy", () => {
   const allowing = (name: string, principals: readonly string[]): Policy => ({
     name,

@@ -7,17 +7,23 @@ import type { PodClient } from "./names.ts";
 /** Chains cost memory; clients beyond this number share one, whose connections are cut together. */
 const clientsPerPodMax = 256;
 
+const keyOf = ({ port, identity }: PodClient): string => `${port}|${identity}`;
+
 export class PodClients {
   readonly #clientsByPod = new Map<string, Map<string, PodClient>>();
   readonly #grown = new Set<string>();
 
   meet(podUid: string, client: PodClient): void {
     const clients = this.#clientsByPod.get(podUid) ?? new Map<string, PodClient>();
-    const key = `${client.port}|${client.identity}`;
+    const key = keyOf(client);
     if (clients.has(key) || clients.size >= clientsPerPodMax) return;
     clients.set(key, client);
     this.#clientsByPod.set(podUid, clients);
     this.#grown.add(podUid);
+  }
+
+  has(podUid: string, client: PodClient): boolean {
+    return this.#clientsByPod.get(podUid)?.has(keyOf(client)) === true;
   }
 
   of(podUid: string): Iterable<PodClient> {

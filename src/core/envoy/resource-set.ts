@@ -22,6 +22,8 @@ export interface ResourceSet {
   onDemand(type: TypeUrl, name: string): EnvoyResource | undefined;
   /** What `always` gives otherwise since something was asked for on demand. */
   takeGrown(): readonly EnvoyResource[];
+  /** Needed for a moment only: those who use it later on do so under another name. */
+  isPassing(name: string): boolean;
   /** Whether a change of the replica may change what `always` gives. */
   isAlwaysAffected(change: ReplicaChange): boolean;
   /** Whether a change of the replica may change what the name stands for. */
@@ -65,6 +67,10 @@ export function nodeResourceSet(
         ]),
         ...probeListeners(view, (identity) => secrets.certificateOf(identity) !== undefined),
       ];
+    },
+    isPassing: (name) => {
+      const newcomer = parseNewcomerClusterName(name);
+      return newcomer !== undefined && clients.has(newcomer.podUid, newcomer.client);
     },
     takeGrown: () => {
       const view = viewOf();
@@ -136,6 +142,7 @@ export function gatewayResourceSet(viewOf: () => GatewayView, { accessLogPath }:
   return {
     always: () => gatewayResources(viewOf(), accessLogPath),
     takeGrown: () => [],
+    isPassing: () => false,
     onDemand: (type, name) => {
       if (type === envoyType.cluster) return sniCluster(viewOf(), name);
       if (type === envoyType.endpoints) return sniEndpoints(viewOf(), name);

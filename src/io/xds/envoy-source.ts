@@ -47,6 +47,9 @@ const refusedMs = 15_000;
 
 export type ResourceEncoder = Pick<EnvoySchema, "encodeResource">;
 
+/** A cluster that is needed for a moment stays so long. */
+const passingMs = 5_000;
+
 export class EnvoySource implements ResourceSource {
   readonly #host: Host;
   readonly #schema: ResourceEncoder;
@@ -90,6 +93,14 @@ export class EnvoySource implements ResourceSource {
     demands.set(name, demand);
     demand.held = this.#make(this.#resources.onDemand(type, name), demand.held);
     this.#takeGrown();
+    if (type === envoyType.cluster && this.#resources.isPassing(name)) {
+      this.#host.clock.after(passingMs, () => this.#takeBack(type, name));
+    }
+  }
+
+  /** Connections that are under way through the cluster go on. */
+  #takeBack(type: TypeUrl, name: string): void {
+    if (this.#demands(type).delete(name)) this.#push.changed(type, [name]);
   }
 
   released(typeUrl: string, name: string): void {

@@ -209,11 +209,16 @@ export class Lab {
     return JSON.parse(last) as T;
   }
 
+  /** What the node's Envoy says of its clusters. */
+  clusters(name: string): string {
+    return sh("curl", ["-s", "--unix-socket", join(this.folder, `${name}.admin`), "http://envoy/clusters"]);
+  }
+
   /** Endpoints that the node's Envoy passes over because connecting to them failed. */
   ejected(name: string): readonly string[] {
-    const admin = join(this.folder, `${name}.admin`);
-    const clusters = sh("curl", ["-s", "--unix-socket", admin, "http://envoy/clusters"]);
-    return clusters.split("\n").filter((line) => line.includes("/failed_outlier_check"));
+    return this.clusters(name)
+      .split("\n")
+      .filter((line) => line.includes("/failed_outlier_check"));
   }
 
   /** What the node's Envoy answers on its admin interface. */
