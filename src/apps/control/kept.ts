@@ -38,7 +38,7 @@ export class Kept {
     const { labels, annotations, ownerReferences } = pod.metadata;
     const { nodeName, serviceAccountName, hostNetwork, containers, initContainers } = pod.spec;
     const { phase, podIP, podIPs, conditions } = pod.status ?? {};
-    const redirection = annotations?.[annotation.redirection];
+    const said = annotationsOf(annotations);
     const owners = ownerReferences?.filter(({ controller }) => controller === true);
     const isSingle = podIP !== undefined && podIPs?.length === 1 && podIPs[0]?.ip === podIP;
     const ready = conditions?.filter(({ type }) => type === "Ready").map(({ type, status }) => ({ type, status }));
@@ -48,7 +48,7 @@ export class Kept {
       metadata: {
         ...this.metadata(pod.metadata),
         ...(labels && { labels: shared.of(labels) }),
-        ...(redirection !== undefined && { annotations: shared.of({ [annotation.redirection]: redirection }) }),
+        ...(said && { annotations: shared.of(said) }),
         ...(owners && owners.length > 0 && { ownerReferences: shared.of(owners) }),
       },
       spec: {
@@ -169,6 +169,13 @@ export class Kept {
       ...(deletionTimestamp !== undefined && { deletionTimestamp }),
     };
   }
+}
+
+/** Those of a pod that the mesh reads: the agent's. */
+function annotationsOf(annotations: Record<string, string> = {}): Record<string, string> | undefined {
+  const read = [annotation.redirection, annotation.refusedPolicies];
+  const found = read.flatMap((key) => (annotations[key] === undefined ? [] : [[key, annotations[key]] as const]));
+  return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
 function withoutApplied(annotations: Record<string, string>): Record<string, string> {

@@ -3,9 +3,10 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Namespace, Secret, Service } from "../../core/api/kube.ts";
 import type { Gateway } from "../../core/api/mesh-kinds.ts";
 import { meshKinds } from "../../core/api/mesh-kinds.ts";
-import { label } from "../../core/api/names.ts";
+import { annotation, label } from "../../core/api/names.ts";
 import { builtin } from "../../core/api/resources.ts";
 import type { Problem } from "../../core/mesh/problem.ts";
+import { refusedGateText } from "../../core/mesh/refusals.ts";
 import { systemHost } from "../../io/host/host.ts";
 import type { Host } from "../../io/host/host.ts";
 import { mintIntermediate, mintRoot, pluggedInSecret } from "../../io/identity/mint.ts";
@@ -146,6 +147,31 @@ test("a listener that cannot be served is among the problems until it is mended"
   ]);
   await client.update(meshKinds.gateways, gateway("HBONE"));
   await expect.poll(problems, { timeout: 5_000, interval: 10 }).toEqual([]);
+});
+
+test("what an agent says on a pod that Envoy refused is the condition of the policy and an Event of the pod", async () => {
+  await client.create(meshKinds.authorizationPolicies, {
+    apiVersion: "security.istio.io/v1",
+    kind: "AuthorizationPolicy",
+    metadata: { name: "strange", namespace: "shop" },
+    spec: { rules: [{}] },
+  });
+  const refused = refusedGateText({ policies: ["shop/strange"], message: "no such thing" });
+  await client.create(builtin.pods, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "web-1", namespace: "shop", annotations: { [annotation.refusedPolicies]: refused } },
+    spec: { nodeName: "n1", containers: [] },
+    status: { phase: "Running", podIP: "10.1.0.5" },
+  });
+  await start();
+  const said = () => client.all(meshKinds.authorizationPolicies)[0]?.status?.conditions?.[0];
+  await eventually(() => said()?.reason === "Refused", "the condition");
+  expect(said()?.message).toContain("no such thing");
+  await eventually(() => client.all(builtin.events).some(({ reason }) => reason === "PolicyRefused"), "the Event");
+  const mended = { metadata: { annotations: { [annotation.refusedPolicies]: null } } };
+  await client.patch(builtin.pods, { name: "web-1", namespace: "shop" }, { type: "merge", body: mended });
+  await eventually(() => said()?.status === "True", "the condition to turn");
 });
 
 const secretOf = (texts: Readonly<Record<string, string>>): Secret => ({

@@ -15,6 +15,7 @@ import { wireLocalWorkloads } from "./local-workloads.ts";
 import { wireMatches } from "./matches.ts";
 import type { Export, MeshService, MeshSettings, Peer, Policy, Workload } from "./model.ts";
 import { wireNamespaces } from "./namespace-facts.ts";
+import { wirePeerAuthenticationConditions } from "./peer-authentication-conditions.ts";
 import { wirePeers } from "./peers.ts";
 import { wirePolicies } from "./policies.ts";
 import { type ObjectConditions, type Problem, problemsInConditions } from "./problem.ts";
@@ -93,7 +94,8 @@ export function wireMesh(settings: MeshSettings): Mesh {
     hosts,
     desiredAddresses: serviceEntryAddresses,
   });
-  const parts = [segments.conditions, peers.conditions, hosts.conditions, policies.conditions];
+  const authentications = wirePeerAuthenticationConditions(graph, sources);
+  const parts = [segments.conditions, peers.conditions, hosts.conditions, policies.conditions, authentications];
   const conditions = graph.union("conditions", ...parts);
 
   return {
