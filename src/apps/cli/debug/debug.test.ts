@@ -194,7 +194,13 @@ describe("rows", () => {
   it("of policies, certificates and links say what is wrong", () => {
     const policy = { name: "p", namespace: "shop", scope: "workload", action: "deny", groups: [[], []] } as const;
     expect(linesOf(policyTable([policy]))[1]).toBe("shop | p | Deny | WorkloadSelector | 2");
-    const lost = { node: "node1", identity: "spiffe://x", problem: "The control plane is away." };
+    const lost = {
+      node: "node1",
+      type: "Leaf",
+      isValid: false,
+      identity: "spiffe://x",
+      problem: "The control plane is away.",
+    } as const;
     expect(certificateTable([lost])).toContain("Unavailable: The control plane is away.");
     const peer = {
       cluster: "cluster2",

@@ -63,9 +63,9 @@ export const policyTable = (policies: readonly Policy[]): string =>
       .sort(byText),
   );
 
-function certificateStatus({ serial, problem }: CertificateRow): string {
-  if (problem !== undefined && serial === undefined) return `Unavailable: ${problem}`;
-  return problem === undefined ? "Available" : `Available, not renewed: ${problem}`;
+function certificateStatus({ isValid, problem }: CertificateRow): string {
+  if (problem !== undefined) return isValid ? `Available, not renewed: ${problem}` : `Unavailable: ${problem}`;
+  return isValid ? "Available" : "Expired";
 }
 
 export const certificateTable = (certificates: readonly CertificateRow[]): string =>
@@ -73,9 +73,9 @@ export const certificateTable = (certificates: readonly CertificateRow[]): strin
     ["CERTIFICATE NAME", "NODE", "TYPE", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE", "STATUS"],
     certificates.map((row) => [
       row.identity,
-      row.node,
-      "Leaf",
-      String(row.serial !== undefined),
+      orDash(row.node),
+      row.type,
+      String(row.isValid),
       orDash(row.serial?.toLowerCase() ?? ""),
       orDash(row.notAfter ?? ""),
       orDash(row.notBefore ?? ""),

@@ -12,8 +12,11 @@ import { agentOn, anyAgent, askAgent, askControlPlane, nodeAgents } from "./agen
 export type Holder = Pod | undefined;
 
 export interface CertificateRow {
+  /** "" for what the cluster's trust rests on. */
   readonly node: string;
+  readonly type: "Leaf" | "Intermediate" | "Root";
   readonly identity: string;
+  readonly isValid: boolean;
   readonly serial?: string;
   readonly issuer?: string;
   readonly notBefore?: string;
@@ -54,11 +57,38 @@ export async function certificateRows(
   const found = await Promise.all(
     agents.map(async (agent) => {
       // Written by apps/agent/debug/node-pages.ts.
-      const held = (await askAgent(at, agent, "/debug/certificates")) as readonly Omit<CertificateRow, "node">[];
-      return held.map((row) => ({ ...row, node: agent.spec.nodeName ?? "" }));
+      const held = (await askAgent(at, agent, "/debug/certificates")) as readonly Omit<
+        CertificateRow,
+        "node" | "type"
+      >[];
+      return held.map((row): CertificateRow => ({ ...row, type: "Leaf", node: agent.spec.nodeName ?? "" }));
     }),
   );
-  return found.flat();
+  return [...(from === undefined ? await authorityRows(at, signal) : []), ...found.flat()];
+}
+
+interface TrustPage {
+  readonly certificates?: readonly {
+    readonly role?: string;
+    readonly subject?: string;
+    readonly daysLeft?: number;
+    readonly notBefore?: string;
+    readonly notAfter?: string;
+  }[];
+}
+
+/** What the cluster's own authority rests on. */
+async function authorityRows(at: Connection, signal: AbortSignal): Promise<readonly CertificateRow[]> {
+  // The control plane's page; every field may be absent.
+  const { certificates = [] } = (await askControlPlane(at, "/debug/trust", signal)) as TrustPage;
+  return certificates.map(({ role, subject = "", daysLeft = 0, notBefore = "", notAfter = "" }) => ({
+    node: "",
+    type: role === "root" ? "Root" : "Intermediate",
+    identity: subject,
+    isValid: daysLeft >= 0,
+    notBefore,
+    notAfter,
+  }));
 }
 
 /** Links of this cluster to its peers; only the control plane knows. */

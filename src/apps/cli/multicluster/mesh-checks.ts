@@ -163,11 +163,12 @@ interface TrustPage {
 
 /** What the cluster's trust rests on, and what the nodes hold for their pods. */
 export async function certificateCheck(mesh: MeshOfCluster, signal: AbortSignal): Promise<Finding> {
-  const [trust, held] = await Promise.all([
+  const [trust, all] = await Promise.all([
     // As the control plane's page has it; every field may be absent.
     askControlPlane(mesh, "/debug/trust", signal) as Promise<TrustPage>,
     certificateRows(mesh, undefined, signal),
   ]);
+  const held = all.filter(({ type }) => type === "Leaf");
   const details = [
     ...(trust.certificates ?? []).map(
       ({ role, subject, notAfter, daysLeft }) => `${role}  ${subject}  until ${notAfter}, ${daysLeft} days`,
