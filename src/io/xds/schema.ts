@@ -9,12 +9,16 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { DescriptorProto, FileDescriptorProto } from "@bufbuild/protobuf/wkt";
 import { errorText } from "../../core/api/error-text.ts";
 
+/** Encoded filter chains that are remembered. */
+const chainsMax = 2_048;
+
 const typePrefix = "type.googleapis.com/";
 
 export class EnvoySchema {
   readonly #filesByName: ReadonlyMap<string, FileDescriptorProto>;
   readonly #fileNamesByMessage: ReadonlyMap<string, string>;
   readonly #needed = new Set<string>();
+  readonly #chainsByText = new Map<string, Uint8Array>();
   #registry: FileRegistry = createFileRegistry(create(FileDescriptorSetSchema));
 
   constructor(descriptorSet: Uint8Array) {
@@ -40,12 +44,28 @@ export class EnvoySchema {
       this.#need([typeName, ...typesIn(json)]);
       const message = this.#registry.getMessage(typeName);
       if (!message) throw new Error(`type ${typeName} is not in this Envoy's schema`);
-      // A JSON-shaped object is what fromJson parses and checks field by field.
-      const parsed = fromJson(message, json as JsonValue, { registry: this.#registry });
-      return toBinary(message, parsed);
+      const encode = (part: object): Uint8Array =>
+        // A JSON-shaped object is what fromJson parses and checks field by field.
+        toBinary(message, fromJson(message, part as JsonValue, { registry: this.#registry }));
+      if (!("filter_chains" in json) || !Array.isArray(json.filter_chains)) return encode(json);
+      const { filter_chains: chains, ...rest } = json;
+      // On the wire a repeated field is its items one after the other, so that each may be encoded by itself.
+      return Buffer.concat([encode(rest), ...chains.map((chain: unknown) => this.#chain(chain, encode))]);
     } catch (cause) {
       throw new Error(`${what()} does not fit the schema: ${sentence(cause)}`, { cause });
     }
+  }
+
+  /** Listeners have many filter chains, of which a change concerns few. */
+  #chain(chain: unknown, encode: (part: object) => Uint8Array): Uint8Array {
+    const text = JSON.stringify(chain);
+    const bytes = this.#chainsByText.get(text) ?? encode({ filter_chains: [chain] });
+    // The newest come last; what was not used for longest goes first.
+    this.#chainsByText.delete(text);
+    this.#chainsByText.set(text, bytes);
+    const [oldest] = this.#chainsByText.keys();
+    if (this.#chainsByText.size > chainsMax && oldest !== undefined) this.#chainsByText.delete(oldest);
+    return bytes;
   }
 
   /** A type that was not seen before grows the registry; after the first resources this finds nothing to do. */
