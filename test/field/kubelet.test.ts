@@ -1,150 +1,22 @@
 /** The kubelet and the network of one cluster with two nodes, over an API server in memory. Needs root. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import type { Container, Pod, PodSpec } from "../../src/core/api/pod.ts";
+import type { Pod } from "../../src/core/api/pod.ts";
 import { builtin } from "../../src/core/api/resources.ts";
 import { systemHost } from "../../src/io/host/host.ts";
 import { run } from "../../src/io/host/processes.ts";
-import { startInformer } from "../../src/io/kube/informer.ts";
-import { MemoryKubeClient } from "../../src/io/kube/memory-client.ts";
-import { Images } from "../../src/apps/sandbox/images/catalogue.ts";
-import { Kubelet } from "../../src/apps/sandbox/kubelet/kubelet.ts";
-import { rootModeOf } from "../../src/apps/sandbox/kubelet/root-mode.ts";
-import { PodStreams } from "../../src/apps/sandbox/kubelet/streams.ts";
-import { machinePath, planCluster } from "../../src/apps/sandbox/network/addresses.ts";
-import { namespacesOf, removeSandboxNetwork } from "../../src/apps/sandbox/network/leftovers.ts";
-import { makeBridge, makeNode } from "../../src/apps/sandbox/network/links.ts";
-import { startServiceProxy } from "../../src/apps/sandbox/proxy/service-proxy.ts";
+import { machinePath } from "../../src/apps/sandbox/network/addresses.ts";
+import { namespacesOf } from "../../src/apps/sandbox/network/leftovers.ts";
+import { isReady, KubeletLab, shell, textOf } from "./kit/kubelets.ts";
 
 const host = systemHost("warn");
-const sandboxId = `f${host.random.below(0xfff).toString(16).padStart(3, "0")}`;
-const plan = planCluster({ sandboxId, cluster: "kt", index: 7, underlay: "100.90", nodes: 2 });
-const ending = new AbortController();
-const client = new MemoryKubeClient();
-const directory = mkdtempSync(join(tmpdir(), "tombolo-kubelet-"));
-const kubelets: Kubelet[] = [];
-const streams = new PodStreams(host, ({ metadata: { uid = "" } }) =>
-  kubelets.map((kubelet) => kubelet.find(uid)).find(Boolean),
-);
+const lab = new KubeletLab("kt", "100.90");
+const { plan, client, streams, ending, sandboxId, makePod, until, exec, remove, gone } = lab;
 
-beforeAll(async () => {
-  client.answer = ({ verb }) =>
-    verb === "post" ? { status: { token: "a.b.c", expirationTimestamp: "2099-01-01T00:00:00Z" } } : undefined;
-  await client.create(builtin.configMaps, {
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: { name: "kube-root-ca.crt", namespace: "default" },
-    data: { "ca.crt": "CA" },
-  });
-  await makeBridge(sandboxId, plan.underlay);
-  const { signal } = ending;
-  const informers = {
-    pods: startInformer(host, client, builtin.pods, { signal }),
-    configMaps: startInformer(host, client, builtin.configMaps, { signal }),
-    secrets: startInformer(host, client, builtin.secrets, { signal }),
-  };
-  const programs = { node: process.execPath, dist: "/nonexistent", envoy: "envoy" };
-  const { mode: rootMode, machineMounts } = await rootModeOf(directory);
-  for (const node of plan.nodes) {
-    await makeNode(plan, node);
-    const means = {
-      plan,
-      node,
-      images: new Images(directory, programs),
-      client,
-      directory: join(directory, node.name),
-      rootMode,
-      machineMounts,
-      path: process.env["PATH"] ?? "",
-      lookup: (namespace: string) => ({
-        configMap: (name: string) => informers.configMaps.objects.get(`${namespace}/${name}`),
-        secret: (name: string) => informers.secrets.objects.get(`${namespace}/${name}`),
-      }),
-    };
-    kubelets.push(await Kubelet.start(host, means, informers, signal));
-  }
-  const proxied = {
-    services: startInformer(host, client, builtin.services, { signal }),
-    endpointSlices: startInformer(host, client, builtin.endpointSlices, { signal }),
-    nodes: startInformer(host, client, builtin.nodes, { signal }),
-  };
-  await startServiceProxy(host, plan, proxied, signal);
-});
-
-afterAll(async () => {
-  await Promise.all(kubelets.map((kubelet) => kubelet.stop()));
-  ending.abort(new Error("over"));
-  await removeSandboxNetwork(host, sandboxId);
-  rmSync(directory, { recursive: true, force: true });
-  expect(namespacesOf(sandboxId)).toEqual([]);
-});
-
-const shell = (script: string, more: Partial<Container> = {}): Container => ({
-  name: "main",
-  image: "alpine",
-  command: ["sh", "-c", script],
-  ...more,
-});
-
-let serial = 0;
-async function makePod(spec: Partial<PodSpec> & { containers: Container[] }, node = 0): Promise<Pod> {
-  serial += 1;
-  const uid = host.random.uuid();
-  return client.create(builtin.pods, {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name: `pod-${serial}`, namespace: "default", uid, labels: { app: "x" } },
-    spec: { nodeName: plan.nodes[node]!.name, ...spec },
-  });
-}
-
-async function until(pod: Pod, holds: (pod: Pod) => boolean): Promise<Pod> {
-  const untilMs = Date.now() + 20_000;
-  for (;;) {
-    const now = await client.get(builtin.pods, { name: pod.metadata.name, namespace: "default" });
-    if (holds(now)) return now;
-    if (Date.now() > untilMs) throw new Error(`still ${JSON.stringify(now.status, null, 1)}`);
-    await host.clock.sleep(20);
-  }
-}
-
-const isReady = ({ status }: Pod) =>
-  status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false;
-
-async function textOf(stream: Readable | undefined): Promise<string> {
-  let text = "";
-  for await (const chunk of stream ?? []) text += String(chunk);
-  return text;
-}
-
-async function exec(pod: Pod, command: string[], input?: string, tty = false) {
-  const request = { command, stdin: input !== undefined, stdout: true, stderr: !tty, tty };
-  const session = await streams.exec(pod, "main", request);
-  session.stdin?.end(input);
-  const [stdout, stderr, exit] = await Promise.all([textOf(session.stdout), textOf(session.stderr), session.exit]);
-  return { stdout, stderr, code: exit.code };
-}
-
-const remove = (pod: Pod, seconds: number) =>
-  client.patch(
-    builtin.pods,
-    { name: pod.metadata.name, namespace: "default" },
-    {
-      type: "merge",
-      body: { metadata: { deletionTimestamp: "2026-01-01T00:00:00Z", deletionGracePeriodSeconds: seconds } },
-    },
-  );
-
-async function gone(pod: Pod): Promise<void> {
-  const untilMs = Date.now() + 20_000;
-  while (client.all(builtin.pods).some(({ metadata }) => metadata.name === pod.metadata.name)) {
-    if (Date.now() > untilMs) throw new Error(`${pod.metadata.name} is still there`);
-    await host.clock.sleep(20);
-  }
-}
+beforeAll(() => lab.start());
+afterAll(() => lab.end());
 
 it("runs a pod with its own host name, files, environment and token, and answers exec", async () => {
   const env = [
@@ -343,9 +215,14 @@ exit ${code}
   const elsewhere = await until(await makePod({ containers: [shell("exec sleep 600")] }, 1), isReady);
   const messages = async () => {
     const { items } = await client.list(builtin.events, { namespace: "default" });
-    return items.filter((one) => one["involvedObject"] && (one["involvedObject"] as { uid: string }).uid === here.metadata.uid).map(({ message }) => message);
+    return items
+      .filter((one) => one["involvedObject"] && (one["involvedObject"] as { uid: string }).uid === here.metadata.uid)
+      .map(({ message }) => message);
   };
-  await vi.waitFor(async () => expect((await messages()).join()).toContain("CNI plugin witness failed: not today"), 10_000);
+  await vi.waitFor(
+    async () => expect((await messages()).join()).toContain("CNI plugin witness failed: not today"),
+    10_000,
+  );
   writeFileSync(program, script(0), { mode: 0o755 });
   const started = await until(here, isReady);
   await Promise.all([remove(here, 0), remove(elsewhere, 0)]);

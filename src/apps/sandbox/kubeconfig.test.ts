@@ -70,3 +70,19 @@ describe("kubeconfig", () => {
     expect(kubeconfigPaths("/a::/b", "/h")).toEqual(["/a", "/b"]);
   });
 });
+
+it.each([
+  [
+    "kubectl's",
+    "apiVersion: v1\nclusters:\n- cluster:\n    server: x\n  name: a\ncontexts: []\ncurrent-context: a\nkind: Config\nusers: []\n",
+  ],
+  [
+    "a person's",
+    "apiVersion: v1\nkind: Config\nclusters:\n  - {name: a, cluster: {server: x}} # mine\ncontexts: []\nusers: []\ncurrent-context: a\n",
+  ],
+])("gives back %s file byte for byte", (_name, before) => {
+  const access = [{ name: "c1", server: "https://127.0.0.1:1", caPem: "PEM", token: "t" }];
+  const during = withClusters(before, "f", access);
+  expect(during).toContain("c1");
+  expect(withoutClusters(during, "f", ["c1"])).toBe(before);
+});

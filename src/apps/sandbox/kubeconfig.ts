@@ -67,8 +67,15 @@ export function withClusters(text: string | undefined, path: string, clusters: r
   if ((current === undefined || current === "" || current === null) && first !== undefined) {
     document.set("current-context", first.name);
   }
-  return document.toString({ lineWidth: 0 });
+  return document.toString(styleOf(text ?? ""));
 }
+
+/** What is not ours is to look as it did: written by hand, by kubectl, by kind. */
+const styleOf = (text: string) => ({
+  lineWidth: 0,
+  indentSeq: !/^(clusters|contexts|users):[ \t]*\n- /m.test(text),
+  flowCollectionPadding: !/\{[^\s{}]/.test(text),
+});
 
 const entriesOf = ({ name, server, caPem, token }: ClusterAccess): readonly [(typeof lists)[number], object][] => [
   [
@@ -105,7 +112,13 @@ export function withoutClusters(text: string, path: string, names: readonly stri
     list.items = list.items.filter((item) => !(isMap(item) && ours.includes(String(item.get("name")))));
   }
   if (ours.includes(String(document.get("current-context")))) document.set("current-context", "");
-  return document.toString({ lineWidth: 0 });
+  return document.toString(styleOf(text));
+}
+
+/** Whether the file leads to no cluster at all. */
+export function isEmptyKubeconfig(text: string, path: string): boolean {
+  const document = parsed(text, path);
+  return lists.every((key) => listOf(document, key).items.length === 0);
 }
 
 /** Files that a kubeconfig may be spread over, in kubectl's order. */

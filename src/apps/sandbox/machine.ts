@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import { fileURLToPath } from "node:url";
 import { fileExists, homeDirectory, joinPath, listNow, parentPath } from "../../io/host/files.ts";
 import type { Host } from "../../io/host/host.ts";
-import { isRoot, run } from "../../io/host/processes.ts";
+import { isRoot, nodePath, run } from "../../io/host/processes.ts";
 import { bridgeName, hostAddress, underlays } from "./network/addresses.ts";
 
 /** A sentence for the user, with the way out. */
@@ -30,13 +30,17 @@ const tools: readonly (readonly [name: string, from: string])[] = [
   ["nft", "nftables"],
   ["unshare", "util-linux"],
   ["nsenter", "util-linux"],
+  ["setpriv", "util-linux"],
+  ["setsid", "util-linux"],
   ["mount", "mount"],
 ];
 
 export async function checkMachine(what: string): Promise<void> {
   if (!isRoot()) {
+    // By path: sudo looks for programs on a PATH of its own.
+    const program = `${nodePath()} ${joinPath(packageDirectory(), "dist", "cli.js")}`;
     throw new MachineProblem(
-      `The sandbox makes network namespaces, which needs root; run it again as: sudo --preserve-env=HOME,PATH,KUBECONFIG,TOMBOLO_HOME tombolo sandbox ${what}`,
+      `The sandbox makes network namespaces, which needs root; run it again with the same flags as: sudo --preserve-env=HOME,PATH,KUBECONFIG,TOMBOLO_HOME,TOMBOLO_ENVOY ${program} sandbox ${what}`,
     );
   }
   const missing: string[] = [];

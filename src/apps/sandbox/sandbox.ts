@@ -10,6 +10,7 @@ import {
   makeDirectory,
   parentPath,
   readText,
+  realPathNow,
   removePath,
   writeAtomically,
 } from "../../io/host/files.ts";
@@ -18,7 +19,7 @@ import { environment } from "../../io/host/processes.ts";
 import { makeCertificates } from "./certificates.ts";
 import { forgetFaults } from "./faults/control.ts";
 import { faultsFile } from "./faults/file.ts";
-import { kubeconfigPaths, withClusters, withoutClusters } from "./kubeconfig.ts";
+import { isEmptyKubeconfig, kubeconfigPaths, withClusters, withoutClusters } from "./kubeconfig.ts";
 import { clusterProcesses, endClusterProcesses, isApiReady, readyPid, startClusterProcess } from "./launch.ts";
 import { withLock } from "./lock.ts";
 import {
@@ -93,10 +94,12 @@ export async function up(host: Host, options: UpOptions): Promise<SandboxSummary
     const clusters = state.clusters.map((one) => ({ ...one, pid: pids.get(one.name) ?? one.pid }));
     if (state.isFlat === true) await joinPodNetworks(state.clusters.map((cluster) => planOf(state, cluster)));
     options.progress("writing the kubeconfig");
-    const kubeconfig = await mergeKubeconfig(wanted);
-    const kubeconfigs = [...new Set([...state.kubeconfigs, kubeconfig])];
-    await save(home, { ...state, clusters, kubeconfigs });
-    return summaryOf(home, { ...state, clusters, kubeconfigs });
+    const { path, isNew } = await mergeKubeconfig(wanted);
+    const kubeconfigs = [...new Set([...state.kubeconfigs, path])];
+    const madeKubeconfigs = [...new Set([...(state.madeKubeconfigs ?? []), ...(isNew ? [path] : [])])];
+    const brought = { ...state, clusters, kubeconfigs, madeKubeconfigs };
+    await save(home, brought);
+    return summaryOf(home, brought);
   });
 }
 
@@ -202,7 +205,7 @@ async function newCluster(
 const serverOf = ({ apiPort }: ClusterState): string => `https://127.0.0.1:${apiPort}`;
 
 /** Returns the file that was written: the first that exists, else the last that kubectl would look at. */
-async function mergeKubeconfig(clusters: readonly ClusterState[]): Promise<string> {
+async function mergeKubeconfig(clusters: readonly ClusterState[]): Promise<{ path: string; isNew: boolean }> {
   const paths = kubeconfigPaths(environment()["KUBECONFIG"], homeDirectory());
   let path = paths.at(-1) ?? "";
   let text: string | undefined;
@@ -219,18 +222,21 @@ async function mergeKubeconfig(clusters: readonly ClusterState[]): Promise<strin
     caPem: one.caPem,
     token: one.adminToken,
   }));
-  await writeAtomically(path, withClusters(text, path, access), 0o600);
+  // A link stays one: the file that it leads to is replaced.
+  await writeAtomically(realPathNow(path), withClusters(text, path, access), 0o600);
   giveToCaller(parentPath(path));
   giveToCaller(path);
-  return path;
+  return { path, isNew: text === undefined };
 }
 
-async function cleanKubeconfig(path: string, names: readonly string[]): Promise<void> {
+/** A file that was not there before goes, when nobody has written anything else into it. */
+async function cleanKubeconfig(path: string, names: readonly string[], isOurs: boolean): Promise<void> {
   const text = await readText(path);
   if (text === undefined) return;
   const rest = withoutClusters(text, path, names);
+  if (isOurs && isEmptyKubeconfig(rest ?? text, path)) return removePath(path);
   if (rest === undefined) return;
-  await writeAtomically(path, rest, 0o600);
+  await writeAtomically(realPathNow(path), rest, 0o600);
   giveToCaller(path);
 }
 
@@ -260,6 +266,7 @@ export async function down(
       await cleanKubeconfig(
         path,
         state.clusters.map(({ name }) => name),
+        state.madeKubeconfigs?.includes(path) ?? false,
       );
     await removePath(joinPath(home, "clusters"));
     await removePath(joinPath(home, "images.json"));

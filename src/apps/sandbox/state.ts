@@ -29,6 +29,8 @@ export interface SandboxState {
   readonly isFlat?: boolean | undefined;
   /** Files into which contexts were merged. */
   readonly kubeconfigs: readonly string[];
+  /** Those of them that were not there before. */
+  readonly madeKubeconfigs?: readonly string[] | undefined;
   /** The programs it runs with, so that a cluster's process finds them without being told. */
   readonly dist: string;
   readonly envoy: string;

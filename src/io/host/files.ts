@@ -3,12 +3,15 @@
  * `undefined`, not an exception.
  */
 import {
+  chmodSync,
   chownSync,
   closeSync,
   existsSync,
+  lchownSync,
   openSync,
   readFileSync,
   readdirSync,
+  realpathSync,
   statSync,
   watch,
   writeFileSync,
@@ -54,6 +57,15 @@ export async function removePath(path: string): Promise<void> {
 
 export const fileExists = (path: string): boolean => existsSync(path);
 export const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+/** Where a link leads in the end; the path itself when it leads nowhere yet. */
+export function realPathNow(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
 
 /** For files of /proc and /sys, which never block. */
 export function readNow(path: string): string | undefined {
@@ -108,6 +120,12 @@ export function giveToCaller(path: string): void {
   const gid = Number(process.env["SUDO_GID"]);
   if (!Number.isInteger(uid) || !Number.isInteger(gid) || process.getuid?.() !== 0 || !existsSync(path)) return;
   chownSync(path, uid, gid);
+}
+
+/** Mode and, when given, group. */
+export function setAccessNow(path: string, mode: number, group: number | undefined): void {
+  if (group !== undefined) lchownSync(path, -1, group);
+  chmodSync(path, mode);
 }
 
 /** Size in bytes; 0 when missing. */

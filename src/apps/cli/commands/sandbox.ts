@@ -6,7 +6,7 @@ import {
   type SandboxSummary,
   up as sandboxUp,
 } from "../../sandbox/sandbox.ts";
-import { MachineProblem } from "../../sandbox/machine.ts";
+import { checkMachine, MachineProblem } from "../../sandbox/machine.ts";
 import { fileExists, joinPath, parentPath } from "../../../io/host/files.ts";
 import { type Command, CommandError, columns, type Flags, type Shell, UsageError } from "../command.ts";
 import { clusterNameProblem } from "../../sandbox/network/addresses.ts";
@@ -76,6 +76,8 @@ async function bringUp(shell: Shell, flags: Flags): Promise<number> {
   if (isBare && withSamples) throw new UsageError("Use either --bare or --samples: the samples need the mesh.");
   const clusters = clusterNames(flags);
   const nodes = nodeCount(flags);
+  // Before anything is begun, so that nothing has to be taken down again.
+  await checkMachine("up");
   const steps = new Steps(shell);
   const wasThere = (await sandboxStatus()) !== undefined;
   try {

@@ -5,7 +5,7 @@
 import type { Readable } from "node:stream";
 import { errorText } from "../../../core/api/error-text.ts";
 import type { Container, ContainerState, ContainerStatus, LifecycleHandler } from "../../../core/api/pod.ts";
-import { identityNow, joinPath, readNow } from "../../../io/host/files.ts";
+import { identityNow, joinPath } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
 import type { NamespacePaths } from "../../../io/host/netns.ts";
@@ -17,7 +17,7 @@ import { Output } from "./output.ts";
 import { attempt, httpGet } from "./probe-action.ts";
 import type { ProbeTarget } from "./probe-action.ts";
 import { Prober } from "./prober.ts";
-import { startContainer, startExec } from "./runtime.ts";
+import { programBehind, startContainer, startExec } from "./runtime.ts";
 import type { Exit, Running } from "./runtime.ts";
 import { MissingReference } from "./values.ts";
 
@@ -28,6 +28,8 @@ export type RestartPolicy = "Always" | "OnFailure" | "Never";
 export interface Prepared {
   readonly script: string;
   readonly argv: readonly string[];
+  /** What stands before every program in the container, so that it runs with the container's rights. */
+  readonly rights: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly workingDir: string;
 }
@@ -194,7 +196,8 @@ export class ContainerRunner {
     if (this.restartCount > 0) this.output = new Output(this.spec.stdin === true || this.spec.tty === true);
     let running: Running;
     try {
-      const { script, argv, env } = prepared;
+      const { script, env } = prepared;
+      const argv = [...prepared.rights, ...prepared.argv];
       const { stdin = false, tty = false } = this.spec;
       running = await startContainer({ namespaces: this.pod.namespaces(), script, argv, env, stdin, tty });
     } catch (error) {
@@ -284,7 +287,8 @@ export class ContainerRunner {
     if (running === undefined || prepared === undefined) return undefined;
     const containerPid = innerPid(running, this.spec.tty === true);
     const { env, workingDir } = prepared;
-    return startExec({ namespaces: this.pod.namespaces(), containerPid, workingDir, argv, env, ...options });
+    const command = [...prepared.rights, ...argv];
+    return startExec({ namespaces: this.pod.namespaces(), containerPid, workingDir, argv: command, env, ...options });
   }
 
   private async execToEnd(command: readonly string[], timeoutMs: number): Promise<{ code: number; output: string }> {
@@ -370,12 +374,7 @@ const closed = (stream: Readable): Promise<void> =>
     else stream.once("close", () => resolve());
   });
 
-/** With a terminal the child is `nsenter`, and the program is its child. */
-function innerPid(running: Running, tty: boolean): number {
-  if (!tty) return running.pid;
-  const child = Number(readNow(`/proc/${running.pid}/task/${running.pid}/children`)?.trim().split(" ")[0]);
-  return child > 0 ? child : running.pid;
-}
+const innerPid = (running: Running, tty: boolean): number => (tty ? programBehind(running.pid) : running.pid);
 
 const mountNamespaceOf = (running: Running, tty: boolean): string | undefined =>
   identityNow(`/proc/${innerPid(running, tty)}/ns/mnt`);

@@ -38,7 +38,8 @@ export class Gate {
 export const gatedHost = (host: Host, gate: Gate): Host => ({
   ...host,
   clock: {
-    ...host.clock,
+    now: () => host.clock.now(),
+    elapsed: () => host.clock.elapsed(),
     sleep: async (ms, signal) => {
       await host.clock.sleep(ms, signal);
       await gate.passed();

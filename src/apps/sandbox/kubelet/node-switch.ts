@@ -4,11 +4,11 @@
  */
 import { setMaxListeners } from "node:events";
 import type { Pod } from "../../../core/api/pod.ts";
-import { removePath } from "../../../io/host/files.ts";
+import { joinPath, listNow, removePath } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { runOrThrow, sendSignal } from "../../../io/host/processes.ts";
 import { KubeError } from "../../../io/kube/client.ts";
-import { nodeRunDirectory } from "../network/addresses.ts";
+import { nodeDisk, nodeRunDirectory } from "../network/addresses.ts";
 import { processesIn } from "../network/leftovers.ts";
 import { Gate, gatedClient, gatedHost } from "./gate.ts";
 import { Kubelet } from "./kubelet.ts";
@@ -92,8 +92,9 @@ export class NodeSwitch {
   }
 
   private async startAgain(): Promise<void> {
-    // What /run of a machine holds does not outlive it.
-    await removePath(nodeRunDirectory(this.means.node.netns));
+    // What /run of a machine holds does not outlive it; what lies on its disk does.
+    const directory = nodeRunDirectory(this.means.node.netns);
+    for (const name of listNow(directory)) if (name !== nodeDisk) await removePath(joinPath(directory, name));
     await this.setUplink("up");
     await this.startKubelet();
   }

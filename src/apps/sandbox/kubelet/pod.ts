@@ -55,7 +55,10 @@ export class PodWorker {
     this.uid = pod.metadata.uid ?? "";
     this.podIp = podIp;
     this.onGone = onGone;
-    this.sandbox = new SandboxPod(host, means, pod, podIp);
+    this.sandbox = new SandboxPod(host, means, pod, podIp, (uid, files) => {
+      const message = `user ${uid} cannot read ${files.join(" ")} on this machine: the container runs as root`;
+      this.record("Warning", "RunsAsRoot", message);
+    });
     this.writer = new StatusWriter(host, means.client, () => this.pod);
   }
 

@@ -20,6 +20,8 @@ export interface RootPlan {
   readonly machineMounts: readonly string[];
   readonly mounts: readonly MountPlan[];
   readonly workingDir: string;
+  /** Volumes stay as they are. */
+  readonly isReadOnly?: boolean;
 }
 
 /** For a POSIX shell. */
@@ -69,6 +71,7 @@ export function rootScript(plan: RootPlan): string {
     `rmdir ${old}`,
     `mkdir -p ${quote(plan.workingDir)}`,
     `cd ${quote(plan.workingDir)}`,
+    ...(plan.isReadOnly === true ? ["mount -o remount,bind,ro /run", "mount -o remount,bind,ro /"] : []),
     "echo ok >&3",
     "exec 3>&-",
     'exec "$@"',

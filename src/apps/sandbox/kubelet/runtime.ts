@@ -5,6 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { createRequire } from "node:module";
 import { Readable, Writable } from "node:stream";
+import { readNow } from "../../../io/host/files.ts";
 import type { NamespacePaths } from "../../../io/host/netns.ts";
 import { withNamespaces } from "../../../io/host/netns.ts";
 import { ended, sendSignal, signalNumber, start } from "../../../io/host/processes.ts";
@@ -150,12 +151,27 @@ export interface ExecStart {
   readonly tty: boolean;
 }
 
+/**
+ * With a terminal: a session inside the pod's own pid namespace takes the terminal over. Shells give it back at their end to
+ * the process group they got it from, which must be one that they can see.
+ */
+const ownSession = ["setsid", "--ctty", "--wait"] as const;
+
 const execScript = 'cd "$1" 2>/dev/null || cd /; shift; exec "$@"';
 
 /** Another program in a running container. */
 export function startExec(options: ExecStart): Running {
   const enter = [`--mount=/proc/${options.containerPid}/ns/mnt`];
-  const rest = ["--", "sh", "-c", execScript, "exec", options.workingDir, ...options.argv];
+  const rest = [
+    "--",
+    ...(options.tty ? ownSession : []),
+    "sh",
+    "-c",
+    execScript,
+    "exec",
+    options.workingDir,
+    ...options.argv,
+  ];
   if (options.tty) return openTerminal("nsenter", enter, rest, options);
   return runningOf(
     start("nsenter", [...enter, ...rest], {
@@ -167,10 +183,17 @@ export function startExec(options: ExecStart): Running {
   );
 }
 
+/** With a terminal the process we know is `nsenter`, and the program is its child. */
+export function programBehind(nsenterPid: number): number {
+  const child = Number(readNow(`/proc/${nsenterPid}/task/${nsenterPid}/children`)?.trim().split(" ")[0]);
+  return child > 0 ? child : nsenterPid;
+}
+
 function startTerminal(options: ContainerStart): Promise<Running> {
   const script = options.script.replaceAll("\necho ok >&3\nexec 3>&-", "");
   // The pid namespace is joined by nsenter, the mounts are unshared inside.
-  const rest = ["--", "unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "container", ...options.argv];
+  const unshared = ["unshare", "--mount", "--propagation", "slave"];
+  const rest = ["--", ...ownSession, ...unshared, "sh", "-c", script, "container", ...options.argv];
   return Promise.resolve(openTerminal("nsenter", [], rest, options));
 }
 
@@ -234,6 +257,7 @@ function terminalOf(pty: Pty): Running {
     stdout,
     exit,
     resize: (columns, rows) => pty.resize(Math.max(1, columns), Math.max(1, rows)),
-    signal: (signal) => void sendSignal(-pty.pid, signal),
+    // The group of the program, which leads a session of its own; `nsenter` ends with it.
+    signal: (signal) => void sendSignal(-programBehind(pty.pid), signal),
   };
 }

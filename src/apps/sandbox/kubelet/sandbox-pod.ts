@@ -5,7 +5,7 @@
 import type { Container, Pod } from "../../../core/api/pod.ts";
 import { joinPath, makeDirectory, removePath, writeAtomically } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
-import { nodePath } from "../../../io/host/processes.ts";
+import { nodePath, run } from "../../../io/host/processes.ts";
 import type { KubeClient } from "../../../io/kube/client.ts";
 import type { Images } from "../images/catalogue.ts";
 import { dnsServiceAddress, machinePath, netnsPath } from "../network/addresses.ts";
@@ -13,6 +13,8 @@ import type { ClusterPlan, NodePlan } from "../network/addresses.ts";
 import { unmountBelow } from "../network/leftovers.ts";
 import { makePodNetwork, removePodNetwork } from "../network/links.ts";
 import type { Prepared } from "./container.ts";
+import { asRoot, privilegeArguments, privilegesOf } from "./privileges.ts";
+import type { Privileges } from "./privileges.ts";
 import { rootScript } from "./root.ts";
 import type { MountPlan } from "./root.ts";
 import { startPause } from "./runtime.ts";
@@ -49,17 +51,26 @@ export class SandboxPod {
   private namespaces: PodNamespaces | undefined;
   private renewing: Promise<PodNamespaces> | undefined;
 
-  constructor(host: Host, means: NodeMeans, pod: Pod, podIp: string) {
+  /** Hears of a container that has to run as root, see `canStart`. */
+  private readonly onUnreadable: (uid: number, files: readonly string[]) => void;
+
+  constructor(
+    host: Host,
+    means: NodeMeans,
+    pod: Pod,
+    podIp: string,
+    onUnreadable: (uid: number, files: readonly string[]) => void,
+  ) {
     this.host = host;
+    this.onUnreadable = onUnreadable;
     this.means = means;
     this.uid = pod.metadata.uid ?? "";
     this.directory = joinPath(means.directory, this.uid);
     this.isHostNetwork = pod.spec.hostNetwork === true;
     this.place = { podIp, hostIp: means.node.address };
     const lookup = means.lookup(pod.metadata.namespace ?? "default");
-    this.volumes = new PodVolumes(host, means.client, joinPath(this.directory, "volumes"), lookup, (path) =>
-      machinePath(means.node.netns, path),
-    );
+    const volumes = joinPath(this.directory, "volumes");
+    this.volumes = new PodVolumes(host, means.client, volumes, lookup, (path) => machinePath(means.node.netns, path));
     this.netns = means.node.netns;
   }
 
@@ -126,6 +137,8 @@ export class SandboxPod {
     const recipe = await means.images.resolve(container.image);
     const lookup = means.lookup(pod.metadata.namespace ?? "default");
     const base = { ...baseEnvironment(pod, means), ...recipe.env };
+    const asked = privilegesOf(pod, container);
+    const rights = privilegeArguments((await this.canStart(asked, recipe.entrypoint)) ? asked : asRoot(asked));
     const env = containerEnvironment(pod, container, this.place, base, lookup);
     const argv = commandLine(container, recipe, env);
     const directory = joinPath(this.directory, "containers", `${container.name}-${attempt}`);
@@ -138,8 +151,23 @@ export class SandboxPod {
       machineMounts: means.machineMounts,
       mounts: [...this.ownFiles(), ...this.volumes.mountsFor(pod, container)],
       workingDir,
+      isReadOnly: asked.isRootReadOnly,
     });
-    return { script, argv, env: Object.fromEntries(env), workingDir };
+    return { script, argv, rights, env: Object.fromEntries(env), workingDir };
+  }
+
+  /**
+   * Images are readable by everybody; programs of this machine may lie in somebody's home. Where the user cannot read them
+   * the container runs as root, and an Event says so.
+   */
+  private async canStart(privileges: Privileges, entrypoint: readonly string[]): Promise<boolean> {
+    if (privileges.uid === 0) return true;
+    const files = entrypoint.filter((word) => word.startsWith("/"));
+    const test = ["sh", "-c", 'for file do [ -r "$file" ] || exit 1; done', "sh", ...files];
+    const [command = "", ...args] = [...privilegeArguments(privileges), ...test];
+    if ((await run(command, args)).code === 0) return true;
+    this.onUnreadable(privileges.uid, files);
+    return false;
   }
 
   private ownFiles(): readonly MountPlan[] {

@@ -58,7 +58,7 @@ export function filesOf(
     if (source.serviceAccountToken !== undefined) {
       const token = tokens.get(tokenKey(tokenWish(source.serviceAccountToken)));
       if (token === undefined) throw new MissingReference("the service account token is not there yet");
-      files.set(source.serviceAccountToken.path, { data: Buffer.from(token, "utf8"), mode: 0o600 });
+      files.set(source.serviceAccountToken.path, { data: Buffer.from(token, "utf8"), mode: defaultMode });
     }
   }
   return files;

@@ -11,6 +11,7 @@ import {
   joinPath,
   makeDirectory,
   removePath,
+  setAccessNow,
   writeAtomically,
 } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
@@ -61,9 +62,15 @@ export class PodVolumes {
     for (const volume of pod.spec.volumes ?? []) {
       const path = joinPath(this.directory, volume.name);
       if (isMadeOfObjects(volume)) await this.write(pod, place, volume);
-      else if (volume.hostPath === undefined) await makeDirectory(path, 0o777);
+      else if (volume.hostPath === undefined) await this.makeEmpty(path, fsGroupOf(pod));
       else await checkHostPath(this.machinePath(volume.hostPath.path), volume.hostPath.type);
     }
+  }
+
+  private async makeEmpty(path: string, group: number | undefined): Promise<void> {
+    await makeDirectory(path, 0o777);
+    // Not by the mode of its making, which the process's mask cuts.
+    setAccessNow(path, group === undefined ? 0o777 : 0o2777, group);
   }
 
   /** Keeps files equal to their objects until `signal` aborts. */
@@ -116,11 +123,14 @@ export class PodVolumes {
     const files = filesOf(pod, place, volume, this.lookup, tokens);
     const path = joinPath(this.directory, volume.name);
     const before = this.written.get(volume.name) ?? new Map();
+    const group = fsGroupOf(pod);
     await makeDirectory(path);
     for (const [name, { data, mode }] of files) {
       const old = before.get(name);
-      if (old === undefined || Buffer.compare(old.data, data) !== 0)
-        await writeAtomically(joinPath(path, name), data, mode);
+      if (old !== undefined && Buffer.compare(old.data, data) === 0) continue;
+      await writeAtomically(joinPath(path, name), data, mode);
+      // The group reads what the owner may read.
+      if (group !== undefined) setAccessNow(joinPath(path, name), mode | ((mode & 0o400) >> 3), group);
     }
     for (const name of before.keys()) if (!files.has(name)) await removePath(joinPath(path, name));
     this.written.set(volume.name, files);
@@ -148,6 +158,11 @@ export class PodVolumes {
     const lifeMs = (msOfIso(status.expirationTimestamp) ?? nowMs + wish.expirationSeconds * 1000) - nowMs;
     this.tokens.set(tokenKey(wish), { text: status.token, renewAtMs: nowMs + lifeMs * tokenLifePart });
   }
+}
+
+function fsGroupOf({ spec }: Pod): number | undefined {
+  const group = spec.securityContext?.["fsGroup"];
+  return typeof group === "number" ? group : undefined;
 }
 
 function tokenStatus(answer: unknown): { token: string; expirationTimestamp: string } | undefined {

@@ -47,13 +47,16 @@ export const clusterPodCidr = (index: number): string => `10.${10 + index}.0.0/1
 /** All nodes share one machine: what a pod sees of its node's /run is a directory of the node's own. */
 export const nodeRunDirectory = (nodeNetns: string): string => `/run/tombolo/${nodeNetns}`;
 
+/** In it, folders of the node's own that are not below /run. */
+export const nodeDisk = ".node";
+
 /**
  * Where a hostPath of a node is on this machine. Paths below /run and the folders of CNI are the node's own, but for the
  * network namespaces, which are the machine's; everything else is the machine's, too.
  */
 export function machinePath(nodeNetns: string, path: string): string {
   const clean = path.replace(/^\/var\/run(?=\/|$)/, "/run");
-  if (/^\/(etc|opt)\/cni(\/|$)/.test(clean)) return `${nodeRunDirectory(nodeNetns)}/.node${clean}`;
+  if (/^\/(etc|opt)\/cni(\/|$)/.test(clean)) return `${nodeRunDirectory(nodeNetns)}/${nodeDisk}${clean}`;
   if (!/^\/run(\/|$)/.test(clean) || /^\/run\/netns(\/|$)/.test(clean)) return clean;
   return `${nodeRunDirectory(nodeNetns)}${clean.slice("/run".length)}`;
 }
