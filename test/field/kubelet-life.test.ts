@@ -162,7 +162,7 @@ it("a shell on a terminal ends with its own exit code, and Ctrl-C reaches what r
   const pod = await until(await makePod({ containers: [shell(wait)] }), isReady);
   expect((await exec(pod, ["sh"], "exit 4\n", true)).code).toBe(4);
   const session = await lab.streams.exec(pod, "main", {
-    command: ["sh", "-c", "echo begun; sleep 300"],
+    command: ["sh", "-c", "echo begun; exec sleep 300"],
     stdin: true,
     stdout: true,
     stderr: false,

@@ -90,7 +90,10 @@ it("runs init containers first, restarts what fails, and keeps the log of the ru
   expect(status?.lastState?.terminated).toMatchObject({ exitCode: 4, reason: "Error" });
   const options = { follow: false, timestamps: false, signal: ending.signal };
   expect(await textOf(await streams.logs(restarted, "main", { ...options, previous: true }))).toBe("run 0\n");
-  expect(await textOf(await streams.logs(restarted, "main", { ...options, previous: false }))).toBe("run 1\n");
+  // Ready as soon as the program runs, which is before it has said anything.
+  await vi.waitFor(async () => {
+    expect(await textOf(await streams.logs(restarted, "main", { ...options, previous: false }))).toBe("run 1\n");
+  }, 10_000);
   await remove(pod, 1);
   await gone(pod);
 });
