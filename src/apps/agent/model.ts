@@ -5,6 +5,7 @@ import type { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { DeltaClient, type DeltaUpdate, type ReceivedResource } from "../../io/xds/delta-client.ts";
 import type { AgentConfig } from "./config.ts";
+import { KeptRows } from "./kept-rows.ts";
 import type { OpenStream } from "../../io/xds/transport.ts";
 import { channelOptions, controlPlaneCredentials, token as readToken } from "./control-plane.ts";
 
@@ -14,7 +15,16 @@ function remove(replica: MeshReplica, name: string): void {
   else replica.removeService(name);
 }
 
-function take({ bytes }: ReceivedResource, type: string, replica: MeshReplica): string | undefined {
+/** What the rows of each replica have in common. */
+const keptByReplica = new WeakMap<MeshReplica, KeptRows>();
+
+function keptIn(replica: MeshReplica): KeptRows {
+  const kept = keptByReplica.get(replica) ?? new KeptRows();
+  keptByReplica.set(replica, kept);
+  return kept;
+}
+
+function take({ name, bytes }: ReceivedResource, type: string, replica: MeshReplica): string | undefined {
   if (type === typeUrl.authorization) {
     const policy = decodePolicy(bytes);
     if (!policy.ok) return policy.problem;
@@ -23,8 +33,9 @@ function take({ bytes }: ReceivedResource, type: string, replica: MeshReplica): 
   }
   const row = decodeAddress(bytes);
   if (!row.ok) return row.problem;
-  if (row.value.kind === "workload") replica.setWorkload(row.value.workload);
-  else replica.setService(row.value.service);
+  const kept = keptIn(replica);
+  if (row.value.kind === "workload") replica.setWorkload(kept.workload(name, row.value.workload));
+  else replica.setService(kept.service(row.value.service));
   return undefined;
 }
 

@@ -7,20 +7,20 @@ import type { ServiceEntry, WorkloadEntry } from "../../core/api/mesh-kinds.ts";
 import { annotation, label } from "../../core/api/names.ts";
 import type { Container, Pod } from "../../core/api/pod.ts";
 import type { Export } from "../../core/mesh/model.ts";
-import { Shared } from "../../core/mesh/shared.ts";
-import { digestOf, managedByUs, type Remembered, type Specified } from "./writers/written.ts";
-
-/** Kept by clients for themselves, and large. */
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+import { shared } from "../../core/mesh/shared.ts";
+import { digestOf, managedByUs, type Remembered } from "./writers/written.ts";
 
 const emptyEntry: ServiceEntry["spec"] = { hosts: [] };
 const emptyWorkload: WorkloadEntry["spec"] = {};
+const meshObject = {
+  serviceEntry: { apiVersion: "networking.istio.io/v1", kind: "ServiceEntry" },
+  workloadEntry: { apiVersion: "networking.istio.io/v1", kind: "WorkloadEntry" },
+} as const;
+type WrittenAddress = NonNullable<NonNullable<ServiceEntry["status"]>["addresses"]>[number];
 const managed = { [label.managedBy]: "tombolo" };
 
-type Metadata = Pick<
-  ObjectMeta,
-  "name" | "namespace" | "uid" | "resourceVersion" | "generation" | "creationTimestamp" | "deletionTimestamp"
->;
+/** Kept by clients for themselves, and large. */
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
 const keptOfContainer = ({ name, image, ports, restartPolicy }: Container): Container => ({
   name,
@@ -29,71 +29,71 @@ const keptOfContainer = ({ name, image, ports, restartPolicy }: Container): Cont
   ...(restartPolicy && { restartPolicy }),
 });
 
-/** Owns the values that kept objects share. */
+/**
+ * Objects are filled field by field in one order: the JavaScript engine then keeps one shape for all of a kind, while
+ * objects put together by spreading each get a shape of their own, which takes more than the object.
+ */
 export class Kept {
-  readonly #shared = new Shared();
-
   pod(pod: Pod): Pod {
-    const shared = this.#shared;
     const { labels, annotations, ownerReferences } = pod.metadata;
-    const { nodeName, serviceAccountName, hostNetwork, containers, initContainers } = pod.spec;
-    const { phase, podIP, podIPs, conditions } = pod.status ?? {};
+    const metadata = this.metadata(pod.metadata);
+    if (labels !== undefined) metadata.labels = shared.of(labels);
     const said = annotationsOf(annotations);
-    const owners = ownerReferences?.filter(({ controller }) => controller === true);
+    if (said !== undefined) metadata.annotations = shared.of(said);
+    const owner = ownerReferences?.find(({ controller }) => controller === true);
+    if (owner !== undefined) {
+      const { apiVersion, kind, name } = owner;
+      // Whose uid it was is of no use.
+      metadata.ownerReferences = shared.of([{ apiVersion, kind, name, uid: "", controller: true }]);
+    }
+    return { apiVersion: "v1", kind: "Pod", metadata, spec: this.#podSpec(pod), status: this.#podStatus(pod) };
+  }
+
+  #podSpec(pod: Pod): Pod["spec"] {
+    const { nodeName, serviceAccountName, hostNetwork, containers, initContainers } = pod.spec;
+    const spec: Pod["spec"] = { containers: shared.of(containers.map(keptOfContainer)) };
+    if (initContainers !== undefined) spec.initContainers = shared.of(initContainers.map(keptOfContainer));
+    if (nodeName !== undefined) spec.nodeName = shared.word(nodeName);
+    if (serviceAccountName !== undefined) spec.serviceAccountName = shared.word(serviceAccountName);
+    if (hostNetwork !== undefined) spec.hostNetwork = hostNetwork;
+    return spec;
+  }
+
+  #podStatus({ status }: Pod): NonNullable<Pod["status"]> {
+    const { phase, podIP, podIPs, conditions } = status ?? {};
+    const kept: NonNullable<Pod["status"]> = {};
+    if (phase !== undefined) kept.phase = phase;
+    if (podIP !== undefined) kept.podIP = podIP;
     const isSingle = podIP !== undefined && podIPs?.length === 1 && podIPs[0]?.ip === podIP;
-    const ready = conditions?.filter(({ type }) => type === "Ready").map(({ type, status }) => ({ type, status }));
-    return {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: {
-        ...this.metadata(pod.metadata),
-        ...(labels && { labels: shared.of(labels) }),
-        ...(said && { annotations: shared.of(said) }),
-        ...(owners && owners.length > 0 && { ownerReferences: shared.of(owners) }),
-      },
-      spec: {
-        containers: shared.of(containers.map(keptOfContainer)),
-        ...(initContainers && { initContainers: shared.of(initContainers.map(keptOfContainer)) }),
-        ...(nodeName !== undefined && { nodeName: shared.word(nodeName) }),
-        ...(serviceAccountName !== undefined && { serviceAccountName: shared.word(serviceAccountName) }),
-        ...(hostNetwork !== undefined && { hostNetwork }),
-      },
-      status: {
-        ...(phase && { phase }),
-        ...(podIP !== undefined && { podIP }),
-        ...(podIPs && !isSingle && { podIPs }),
-        ...(ready && { conditions: shared.of(ready) }),
-      },
-    };
+    if (podIPs !== undefined && !isSingle) kept.podIPs = podIPs;
+    const ready = conditions?.find(({ type }) => type === "Ready");
+    if (ready !== undefined) kept.conditions = shared.of([{ type: ready.type, status: ready.status }]);
+    return kept;
   }
 
   /** Services of gateways are ours to write, and kept whole for that. */
   service(service: Service): Service {
     const { labels, annotations } = service.metadata;
     if (labels?.[label.gatewayManaged] !== undefined) return this.whole(service);
-    const shared = this.#shared;
-    const { spec } = service;
-    const { type, clusterIP, clusterIPs, selector, ports, trafficDistribution, publishNotReadyAddresses } = spec;
+    const metadata = this.metadata(service.metadata);
+    if (labels !== undefined) metadata.labels = shared.of(labels);
+    if (annotations !== undefined) metadata.annotations = shared.of(withoutApplied(annotations));
+    return { apiVersion: "v1", kind: "Service", metadata, spec: this.#serviceSpec(service) };
+  }
+
+  #serviceSpec({ spec }: Service): Service["spec"] {
+    const { clusterIP, clusterIPs } = spec;
+    const kept: Service["spec"] = {};
+    if (spec.type !== undefined) kept.type = spec.type;
+    if (clusterIP !== undefined) kept.clusterIP = clusterIP;
     const isSingle = clusterIP !== undefined && clusterIPs?.length === 1 && clusterIPs[0] === clusterIP;
-    return {
-      apiVersion: "v1",
-      kind: "Service",
-      metadata: {
-        ...this.metadata(service.metadata),
-        ...(labels && { labels: shared.of(labels) }),
-        ...(annotations && { annotations: shared.of(withoutApplied(annotations)) }),
-      },
-      spec: {
-        ...(type !== undefined && { type: type }),
-        ...(clusterIP !== undefined && { clusterIP }),
-        ...(clusterIPs && !isSingle && { clusterIPs }),
-        ...(selector && { selector: shared.of(selector) }),
-        ...(ports && { ports: shared.of(ports) }),
-        ...(trafficDistribution !== undefined && { trafficDistribution: shared.word(trafficDistribution) }),
-        ...(publishNotReadyAddresses !== undefined && { publishNotReadyAddresses }),
-        ...(spec.internalTrafficPolicy !== undefined && { internalTrafficPolicy: spec.internalTrafficPolicy }),
-      },
-    };
+    if (clusterIPs !== undefined && !isSingle) kept.clusterIPs = clusterIPs;
+    if (spec.selector !== undefined) kept.selector = shared.of(spec.selector);
+    if (spec.ports !== undefined) kept.ports = shared.of(spec.ports);
+    if (spec.trafficDistribution !== undefined) kept.trafficDistribution = shared.word(spec.trafficDistribution);
+    if (spec.publishNotReadyAddresses === true) kept.publishNotReadyAddresses = true;
+    if (spec.internalTrafficPolicy !== undefined) kept.internalTrafficPolicy = spec.internalTrafficPolicy;
+    return kept;
   }
 
   /** Labels and annotations are all that is read. */
@@ -108,27 +108,33 @@ export class Kept {
   /** What we generate ourselves is kept as a digest, and as the addresses that stand in its status. */
   serviceEntry(entry: ServiceEntry): ServiceEntry & Remembered {
     if (!managedByUs(entry)) return this.whole(entry);
-    const { status } = entry;
-    const isNamed = (status?.addresses ?? []).every(({ host }) => host !== undefined);
-    return {
-      ...this.#generated(entry),
-      // An address without host belongs to the first one.
-      spec: isNamed ? emptyEntry : { hosts: entry.spec.hosts },
-      ...(status && { status }),
-    };
+    const isNamed = (entry.status?.addresses ?? []).every(({ host }) => host !== undefined);
+    const { apiVersion, kind } = meshObject.serviceEntry;
+    // An address without host belongs to the first one.
+    const spec = isNamed ? emptyEntry : { hosts: entry.spec.hosts };
+    const digest = digestOf(entry);
+    const kept: ServiceEntry & Remembered = { apiVersion, kind, metadata: this.#ofOurs(entry), spec, digest };
+    if (entry.status === undefined) return kept;
+    const { addresses, ...status } = entry.status;
+    kept.status = status;
+    if (addresses !== undefined) kept.status.addresses = addresses.map((one) => this.#address(one));
+    return kept;
   }
 
   workloadEntry(entry: WorkloadEntry): WorkloadEntry & Remembered {
-    return managedByUs(entry) ? { ...this.#generated(entry), spec: emptyWorkload } : this.whole(entry);
+    if (!managedByUs(entry)) return this.whole(entry);
+    const { apiVersion, kind } = meshObject.workloadEntry;
+    return { apiVersion, kind, metadata: this.#ofOurs(entry), spec: emptyWorkload, digest: digestOf(entry) };
   }
 
-  #generated(object: Specified): KubeObject & Remembered {
-    return {
-      apiVersion: this.#shared.word(object.apiVersion),
-      kind: this.#shared.word(object.kind),
-      metadata: { ...this.metadata(object.metadata), labels: managed },
-      digest: digestOf(object),
-    };
+  #address({ host, value }: WrittenAddress): WrittenAddress {
+    return host === undefined ? { value } : { host: shared.word(host), value };
+  }
+
+  #ofOurs(object: KubeObject): ObjectMeta {
+    const metadata = this.metadata(object.metadata);
+    metadata.labels = managed;
+    return metadata;
   }
 
   /** All but what the API server and clients note for themselves. */
@@ -139,15 +145,16 @@ export class Kept {
 
   /** Of a peer; generations are peering's business, and the mesh must not see a change where only they differ. */
   export(row: Export): Export {
-    const shared = this.#shared;
-    return {
-      ...row,
+    const kept: { -readonly [Field in keyof Export]: Export[Field] } = {
       cluster: shared.word(row.cluster),
       network: shared.word(row.network),
       trustDomain: shared.word(row.trustDomain),
       segment: shared.word(row.segment),
       segmentDomain: shared.word(row.segmentDomain),
       namespace: shared.word(row.namespace),
+      name: shared.word(row.name),
+      scope: row.scope,
+      takeover: row.takeover,
       ports: shared.of(row.ports),
       identities: shared.of(row.identities),
       aliases: shared.of(row.aliases),
@@ -155,19 +162,20 @@ export class Kept {
       endpoints: row.endpoints.length === 0 ? shared.of(row.endpoints) : row.endpoints,
       generation: 0,
     };
+    if (row.trafficDistribution !== undefined) kept.trafficDistribution = row.trafficDistribution;
+    return kept;
   }
 
-  metadata(metadata: ObjectMeta): Metadata {
+  metadata(metadata: ObjectMeta): ObjectMeta {
     const { name, namespace, uid, resourceVersion, generation, creationTimestamp, deletionTimestamp } = metadata;
-    return {
-      name,
-      ...(namespace !== undefined && { namespace: this.#shared.word(namespace) }),
-      ...(uid !== undefined && { uid }),
-      ...(resourceVersion !== undefined && { resourceVersion }),
-      ...(generation !== undefined && { generation }),
-      ...(creationTimestamp !== undefined && { creationTimestamp: this.#shared.word(creationTimestamp) }),
-      ...(deletionTimestamp !== undefined && { deletionTimestamp }),
-    };
+    const kept: ObjectMeta = { name };
+    if (namespace !== undefined) kept.namespace = shared.word(namespace);
+    if (uid !== undefined) kept.uid = uid;
+    if (resourceVersion !== undefined) kept.resourceVersion = resourceVersion;
+    if (generation !== undefined) kept.generation = generation;
+    if (creationTimestamp !== undefined) kept.creationTimestamp = shared.word(creationTimestamp);
+    if (deletionTimestamp !== undefined) kept.deletionTimestamp = deletionTimestamp;
+    return kept;
   }
 }
 

@@ -12,6 +12,7 @@ import { claimant, type Hosts, owns } from "./hosts.ts";
 import type { MeshSettings } from "./model.ts";
 import { compareAge } from "./problem.ts";
 import type { EntryAddress, EntryStatus, ServiceEntries, UserEntry } from "./service-entries.ts";
+import { trimmed } from "./shared.ts";
 
 type Family = 4 | 6;
 
@@ -74,7 +75,7 @@ export function wireAddresses(
       return value === undefined ? [] : [{ host, value }];
     });
     // Most of the time what should stand there does: one list is enough.
-    if (found.length > 0) yield [wish.entry, isEqual(found, wish.written) ? wish.written : found];
+    if (found.length > 0) yield [wish.entry, isEqual(found, wish.written) ? wish.written : trimmed(found)];
   });
 }
 

@@ -9,6 +9,7 @@ import { type Export, identityOf, type MeshSettings, type ReadyCount, serviceKey
 import type { Peers } from "./peers.ts";
 import { withoutTarget } from "./ports.ts";
 import { type Problem, problemKey } from "./problem.ts";
+import { shared, trimmed } from "./shared.ts";
 
 export interface Exports {
   /** Key `<cluster>/<ns>/<name>`. */
@@ -43,12 +44,12 @@ export function wireExports(
         name: service.name,
         scope: published.scope,
         takeover: published.takeover,
-        ports: service.ports.map(withoutTarget),
-        identities: [...new Set(pods.map(identityOf))].sort(compareKeys),
+        ports: shared.of(service.ports.map(withoutTarget)),
+        identities: trimmed([...new Set(pods.map(identityOf))].sort(compareKeys)),
         aliases: published.aliases,
         ...(service.trafficDistribution === undefined ? {} : { trafficDistribution: service.trafficDistribution }),
-        ready: readyCounts(ready),
-        endpoints: isFlat ? ready.flatMap((pod) => exportedEndpoint(pod, service)) : [],
+        ready: shared.of(readyCounts(ready)),
+        endpoints: trimmed(isFlat ? ready.flatMap((pod) => exportedEndpoint(pod, service)) : []),
         generation: 0,
       },
     ];

@@ -13,6 +13,8 @@ import { mergePorts, withoutTarget } from "./ports.ts";
 import { type Problem, problemKey } from "./problem.ts";
 import { currentSegment, isReservedDomain, type Segments } from "./segments.ts";
 import type { VisibleExport } from "./visible-exports.ts";
+import { shared, trimmed } from "./shared.ts";
+import { isEqual } from "../graph/equal.ts";
 
 export interface GlobalService {
   /** `<segment>/<ns>/<name>`. */
@@ -133,12 +135,20 @@ function merge(
     scope: published?.scope ?? (exported.some((row) => row.scope === "global") ? "global" : "segment"),
     local,
     isTakenOver: published === undefined ? isAdopted : published.takeover,
-    ports: mergePorts([(local?.ports ?? []).map(withoutTarget), ...exported.map((row) => row.ports)]),
+    ports: shared.of(mergePorts([(local?.ports ?? []).map(withoutTarget), ...exported.map((row) => row.ports)])),
     trafficDistribution: local?.trafficDistribution ?? distributionOf(exported) ?? "PreferNetwork",
     aliases: around.isOwnSegment ? aliasesOf(local, exported, { hostname, settings }) : [],
     localNames: isAdopted ? localNamesOf(name, namespace, settings) : [],
-    subjectAltNames: [...new Set(exported.flatMap((row) => row.identities))].sort(compareKeys),
+    subjectAltNames: identitiesOf(exported),
   };
+}
+
+/** Mostly all say the same list. */
+function identitiesOf(exported: readonly Export[]): readonly string[] {
+  const [first] = exported;
+  if (first !== undefined && exported.every((row) => isEqual(row.identities, first.identities)))
+    return first.identities;
+  return trimmed([...new Set(exported.flatMap((row) => row.identities))].sort(compareKeys));
 }
 
 const distributionOf = (exported: readonly Export[]): TrafficDistribution | undefined =>
@@ -152,7 +162,7 @@ function aliasesOf(
 ): readonly string[] {
   const aliases = new Set([...(local?.published?.aliases ?? []), ...exported.flatMap((row) => row.aliases)]);
   aliases.delete(hostname);
-  return [...aliases].filter((alias) => !isReservedDomain(alias, settings)).sort(compareKeys);
+  return trimmed([...aliases].filter((alias) => !isReservedDomain(alias, settings)).sort(compareKeys));
 }
 
 const localNamesOf = (name: string, namespace: string, settings: MeshSettings): readonly string[] => [

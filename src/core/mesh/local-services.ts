@@ -16,6 +16,7 @@ import { currentSegment, isReservedDomain, type SegmentRow, type Segments } from
 import { type Labels, selects } from "./selector.ts";
 import type { MeshSources } from "./sources.ts";
 import { firstDistribution, parseTrafficDistribution } from "./traffic-distribution.ts";
+import { shared, trimmed } from "./shared.ts";
 
 /** What this cluster publishes of a service, under its segment. */
 export interface Published extends Publication {
@@ -92,9 +93,9 @@ function localService(service: Service, settings: MeshSettings, context: Context
     namespace,
     name: metadata.name,
     hostname: localHostname(metadata.name, namespace, settings),
-    ports: (spec.ports ?? []).filter((port) => port.protocol !== "SCTP").map(targetedPort),
+    ports: shared.of((spec.ports ?? []).filter((port) => port.protocol !== "SCTP").map(targetedPort)),
     selector: spec.selector ?? {},
-    addresses: addresses.filter((address) => address !== "" && address !== "None"),
+    addresses: trimmed(addresses.filter((address) => address !== "" && address !== "None")),
     isHeadless: spec.clusterIP === "None",
     publishNotReady: spec.publishNotReadyAddresses === true,
     trafficDistribution: firstDistribution(
@@ -126,7 +127,14 @@ function publish(
   }
   const hostname = `${name}.${namespace}.${segment.domain}`;
   aliases.delete(hostname);
-  return { ...publication, segment: segment.name, domain: segment.domain, hostname, aliases: [...aliases].sort() };
+  return {
+    scope: publication.scope,
+    takeover: publication.takeover,
+    segment: segment.name,
+    domain: segment.domain,
+    hostname,
+    aliases: trimmed([...aliases].sort()),
+  };
 }
 
 function problemsOf(service: Service, namespaces: Namespaces, read: Reader): readonly Problem[] {

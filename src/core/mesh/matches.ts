@@ -15,6 +15,7 @@ import { servicePorts } from "./service-ports.ts";
 import type { MeshSources } from "./sources.ts";
 import type { Pod } from "../api/pod.ts";
 import type { WorkloadEntry } from "../api/mesh-kinds.ts";
+import { shared, trimmed } from "./shared.ts";
 
 /** All that selectors and ports of services ask of a workload. */
 interface Shape {
@@ -70,7 +71,7 @@ export function wireMatches(
   const shapes = graph.values("shapes", pods, entries);
   return graph.derive<string, Attached>("matches", shapes, function* (text, read, key) {
     const shape = shapeIn(text);
-    const selecting = shape.kind === "pod" ? policies.selecting(read, shape.namespace, shape.labels) : [];
+    const selecting = trimmed(shape.kind === "pod" ? policies.selecting(read, shape.namespace, shape.labels) : []);
     yield [key, { services: servicesOf(shape, selectionsOf(shape, selections, read)), policies: selecting }];
   });
 }
@@ -83,7 +84,7 @@ function selectionsOf({ kind, namespace, labels }: Shape, selections: Selections
 function servicesOf({ namedPorts }: Shape, selecting: readonly Selection[]): Attached["services"] {
   const found: (readonly [string, readonly PortMapping[]])[] = [];
   for (const selection of selecting) {
-    const ports = mapPorts(selection.ports, namedPorts);
+    const ports = shared.of(mapPorts(selection.ports, namedPorts));
     for (const service of selection.services) found.push([service, ports]);
   }
   return servicePorts(found.sort(([a], [b]) => compareKeys(a, b)));

@@ -9,6 +9,7 @@ import type { GlobalService, GlobalServices } from "./global-services.ts";
 import type { Export, ExportedEndpoint, Locality, MeshSettings, Peer, PortMapping, Workload } from "./model.ts";
 import { globalId } from "./local-services.ts";
 import type { Peers } from "./peers.ts";
+import { shared } from "./shared.ts";
 import { servicePorts } from "./service-ports.ts";
 import type { VisibleExport } from "./visible-exports.ts";
 
@@ -28,10 +29,9 @@ export function wireRemoteWorkloads(
     const { id, exported, hostname } = visible;
     const service = read.get(globalServices.rows, id);
     if (service === undefined) return;
-    const base = remoteBase(exported);
     if (exported.network === settings.network) {
       for (const endpoint of exported.endpoints) {
-        const workload = flatWorkload(base, endpoint, attachments.of(service, endpoint.ports));
+        const workload = flatWorkload(exported, endpoint, attachments.of(service, endpoint.ports));
         yield [workload.uid, workload];
       }
       return;
@@ -39,7 +39,7 @@ export function wireRemoteWorkloads(
     const ports = exported.ports.map(({ port }) => ({ servicePort: port, targetPort: port }));
     const services = attachments.of(service, ports);
     const links = read.lookup(peers.byCluster, exported.cluster);
-    const workload = gatewayWorkload({ ...base, services }, exported, { links, hostname });
+    const workload = gatewayWorkload(exported, { services, links, hostname });
     if (workload !== undefined) yield [workload.uid, workload];
   });
 }
@@ -68,52 +68,84 @@ class Attachments {
 
 const nowhere: Locality = { region: "", zone: "", subzone: "" };
 
-function remoteBase(exported: Export): Workload {
-  const { cluster, network, namespace, name, trustDomain } = exported;
-  return {
-    uid: `${cluster}/Remote/${exported.segment}/${namespace}/${name}`,
-    name,
+/** What tells the rows of one export apart. */
+type Own = Pick<
+  Workload,
+  | "uid"
+  | "name"
+  | "namespace"
+  | "addresses"
+  | "trustDomain"
+  | "serviceAccount"
+  | "locality"
+  | "capacity"
+  | "services"
+  | "remote"
+>;
+
+const uidOf = ({ cluster, segment, namespace, name }: Export): string =>
+  `${cluster}/Remote/${segment}/${namespace}/${name}`;
+
+const nothing: readonly never[] = [];
+
+/** Field by field, so that all rows have one shape (see `Kept`). */
+function remoteWorkload({ cluster, network, name }: Export, own: Own): Workload {
+  const { uid, namespace, addresses, trustDomain, serviceAccount, locality, capacity, services, remote } = own;
+  const workload: { -readonly [Field in keyof Workload]: Workload[Field] } = {
+    uid,
+    name: own.name,
     namespace,
     cluster,
     network,
     node: "",
-    addresses: [],
+    addresses,
     trustDomain,
-    serviceAccount: accountOf(exported.identities[0]) ?? "default",
+    serviceAccount,
     tunnel: "native",
     hostNetwork: false,
-    locality: nowhere,
+    locality,
     isHealthy: true,
-    capacity: 1,
-    services: {},
-    policies: [],
+    capacity,
+    services,
+    policies: nothing,
     canonicalName: name,
     canonicalRevision: "latest",
     workloadName: name,
     workloadType: "deployment",
   };
+  if (remote !== undefined) workload.remote = remote;
+  return workload;
 }
 
-function gatewayWorkload(
-  base: Workload,
-  exported: Export,
-  reach: { readonly links: readonly Peer[]; readonly hostname: string },
-): Workload | undefined {
+interface Reach {
+  readonly services: Workload["services"];
+  readonly links: readonly Peer[];
+  /** Name of the service here. */
+  readonly hostname: string;
+}
+
+function gatewayWorkload(exported: Export, { services, links, hostname: named }: Reach): Workload | undefined {
+  const { name, namespace, trustDomain, identities } = exported;
   const capacity = exported.ready.reduce((sum, count) => sum + count.pods, 0);
-  const [only] = reach.links;
-  const gateways =
-    only !== undefined && reach.links.length === 1 ? only.dataPlane : reach.links.flatMap((link) => link.dataPlane);
+  const [only] = links;
+  const gateways = only !== undefined && links.length === 1 ? only.dataPlane : links.flatMap((link) => link.dataPlane);
   if (capacity === 0 || gateways.length === 0) return undefined;
-  const said = `${exported.name}.${exported.namespace}.${exported.segmentDomain}`;
+  const said = `${name}.${namespace}.${exported.segmentDomain}`;
   // Mostly both call it the same.
-  const hostname = said === reach.hostname ? reach.hostname : said;
-  const region = reach.links.find((link) => link.region !== "")?.region ?? commonRegion(exported);
-  return {
-    ...base,
+  const hostname = said === named ? named : said;
+  const region = links.find((link) => link.region !== "")?.region ?? commonRegion(exported);
+  return remoteWorkload(exported, {
+    uid: uidOf(exported),
+    name,
+    namespace,
+    addresses: nothing,
+    trustDomain,
+    serviceAccount: shared.word(accountOf(identities[0]) ?? "default"),
+    locality: region === "" ? nowhere : shared.of({ ...nowhere, region }),
     capacity,
-    locality: region === "" ? nowhere : { ...nowhere, region },
-    remote: { gateways, hostname, identities: exported.identities },
-  };
+    services,
+    remote: { gateways, hostname, identities },
+  });
 }
 
 /** The region of all ready pods, when it is one. */
@@ -123,19 +155,20 @@ function commonRegion(exported: Export): string {
   return regions.size === 1 ? region : "";
 }
 
-function flatWorkload(base: Workload, endpoint: ExportedEndpoint, services: Workload["services"]): Workload {
+function flatWorkload(exported: Export, endpoint: ExportedEndpoint, services: Workload["services"]): Workload {
   const identity = /^spiffe:\/\/([^/]+)\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(endpoint.identity);
-  return {
-    ...base,
-    uid: `${base.uid}/${endpoint.name}`,
-    name: endpoint.name,
-    namespace: identity?.[2] ?? base.namespace,
-    addresses: [endpoint.address],
-    trustDomain: identity?.[1] ?? base.trustDomain,
-    serviceAccount: identity?.[3] ?? base.serviceAccount,
-    locality: endpoint.locality,
+  const { name, address, locality } = endpoint;
+  return remoteWorkload(exported, {
+    uid: `${uidOf(exported)}/${name}`,
+    name,
+    namespace: shared.word(identity?.[2] ?? exported.namespace),
+    addresses: [address],
+    trustDomain: shared.word(identity?.[1] ?? exported.trustDomain),
+    serviceAccount: shared.word(identity?.[3] ?? accountOf(exported.identities[0]) ?? "default"),
+    locality,
+    capacity: 1,
     services,
-  };
+  });
 }
 
 /** What a row's uid says: the id of its global service and, on the shared network, the name of the endpoint. */

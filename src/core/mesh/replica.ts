@@ -2,6 +2,7 @@
  * An agent's copy of the model, indexed for the questions that Envoy resources and DNS ask. It owns the rows it was
  * given and tells its listeners which rows changed, once per batch. It never derives or guesses rows.
  */
+import { Postings } from "../graph/postings.ts";
 import { serviceKey, type MeshService, type PortMapping, type Policy, type Workload } from "./model.ts";
 
 /** What one batch changed. A service counts as changed when its row or any of its endpoints did. */
@@ -36,11 +37,11 @@ export class MeshReplica {
   readonly #workloadsByUid = new Map<string, Workload>();
   readonly #servicesByKey = new Map<string, MeshService>();
   readonly #policiesByKey = new Map<string, Policy>();
-  readonly #uidsByAddress = new Index();
-  readonly #uidsByService = new Index();
-  readonly #servicesByAddress = new Index();
-  readonly #servicesByHostname = new Index();
-  readonly #servicesByExport = new Index();
+  readonly #uidsByAddress = new AddressIndex();
+  readonly #uidsByService = new Postings();
+  readonly #servicesByAddress = new AddressIndex();
+  readonly #servicesByHostname = new Postings();
+  readonly #servicesByExport = new Postings();
   readonly #listeners = new Set<(change: ReplicaChange) => void>();
   #pending: Pending = emptyPending();
   #batchDepth = 0;
@@ -51,7 +52,7 @@ export class MeshReplica {
     if (before) this.#unindexWorkload(before);
     this.#workloadsByUid.set(workload.uid, workload);
     for (const address of workload.addresses) {
-      this.#uidsByAddress.add(addressKey(workload.network, address), workload.uid);
+      this.#uidsByAddress.add(workload.network, address, workload.uid);
     }
     for (const key of Object.keys(workload.services)) this.#uidsByService.add(key, workload.uid);
     this.#noteWorkload(workload);
@@ -72,7 +73,7 @@ export class MeshReplica {
     if (before === service) return;
     if (before) this.#unindexService(key, before);
     this.#servicesByKey.set(key, service);
-    for (const at of service.addresses) this.#servicesByAddress.add(addressKey(at.network, at.address), key);
+    for (const at of service.addresses) this.#servicesByAddress.add(at.network, at.address, key);
     for (const name of [service.hostname, ...service.aliases]) this.#servicesByHostname.add(name, key);
     if (service.exportedAs !== undefined) this.#servicesByExport.add(service.exportedAs, key);
     this.#noteService(key, service);
@@ -128,7 +129,7 @@ export class MeshReplica {
 
   /** When several workloads claim one address (host network), the one with the smallest uid. */
   workloadByAddress(network: string, address: string): Workload | undefined {
-    const uid = this.#uidsByAddress.first(addressKey(network, address));
+    const uid = this.#uidsByAddress.first(network, address);
     return uid === undefined ? undefined : this.#workloadsByUid.get(uid);
   }
 
@@ -142,9 +143,7 @@ export class MeshReplica {
 
   /** An address listed for the network "" is valid on every network. */
   serviceByAddress(network: string, address: string): MeshService | undefined {
-    const key =
-      this.#servicesByAddress.first(addressKey(network, address)) ??
-      this.#servicesByAddress.first(addressKey("", address));
+    const key = this.#servicesByAddress.first(network, address) ?? this.#servicesByAddress.first("", address);
     return key === undefined ? undefined : this.#servicesByKey.get(key);
   }
 
@@ -155,17 +154,17 @@ export class MeshReplica {
 
   /** All claims of a name, by key. */
   servicesByHostname(hostname: string): readonly MeshService[] {
-    return this.#rows(this.#servicesByHostname.sorted(hostname), this.#servicesByKey);
+    return this.#rows(this.#servicesByHostname.of(hostname), this.#servicesByKey);
   }
 
   /** The services that this cluster exports under a global hostname. */
   servicesByExport(hostname: string): readonly MeshService[] {
-    return this.#rows(this.#servicesByExport.sorted(hostname), this.#servicesByKey);
+    return this.#rows(this.#servicesByExport.of(hostname), this.#servicesByKey);
   }
 
   /** Every workload that lists the service, healthy or not, by uid. */
   endpointsOf(key: string): readonly Endpoint[] {
-    return this.#rows(this.#uidsByService.sorted(key), this.#workloadsByUid).map((workload) => ({
+    return this.#rows(this.#uidsByService.of(key), this.#workloadsByUid).map((workload) => ({
       workload,
       ports: workload.services[key] ?? [],
     }));
@@ -199,7 +198,7 @@ export class MeshReplica {
 
   #unindexWorkload(workload: Workload): void {
     for (const address of workload.addresses) {
-      this.#uidsByAddress.remove(addressKey(workload.network, address), workload.uid);
+      this.#uidsByAddress.remove(workload.network, address, workload.uid);
     }
     for (const key of Object.keys(workload.services)) this.#uidsByService.remove(key, workload.uid);
     this.#noteWorkload(workload);
@@ -212,7 +211,7 @@ export class MeshReplica {
   }
 
   #unindexService(key: string, service: MeshService): void {
-    for (const at of service.addresses) this.#servicesByAddress.remove(addressKey(at.network, at.address), key);
+    for (const at of service.addresses) this.#servicesByAddress.remove(at.network, at.address, key);
     for (const name of [service.hostname, ...service.aliases]) this.#servicesByHostname.remove(name, key);
     if (service.exportedAs !== undefined) this.#servicesByExport.remove(service.exportedAs, key);
     this.#noteService(key, service);
@@ -239,49 +238,23 @@ const emptyPending = (): Pending => ({
   policies: new Set(),
 });
 
-interface Several {
-  readonly values: Set<string>;
-  /** Made when asked for, forgotten with the next change. */
-  sorted: readonly string[] | undefined;
-}
+/** Keys by network and address. The two are not made one text: there are many, and rows have the addresses already. */
+class AddressIndex {
+  readonly #byNetwork = new Map<string, Postings>();
 
-/** Values by key; a value may be under several keys. Most keys have one value, which stands for itself. */
-class Index {
-  readonly #valuesByKey = new Map<string, string | Several>();
-
-  add(key: string, value: string): void {
-    const found = this.#valuesByKey.get(key);
-    if (found === undefined) {
-      this.#valuesByKey.set(key, value);
-    } else if (typeof found === "string") {
-      if (found !== value) this.#valuesByKey.set(key, { values: new Set([found, value]), sorted: undefined });
-    } else {
-      found.values.add(value);
-      found.sorted = undefined;
-    }
+  add(network: string, address: string, key: string): void {
+    const postings = this.#byNetwork.get(network) ?? new Postings();
+    this.#byNetwork.set(network, postings);
+    postings.add(address, key);
   }
 
-  remove(key: string, value: string): void {
-    const found = this.#valuesByKey.get(key);
-    if (found === undefined) return;
-    if (typeof found === "string") {
-      if (found === value) this.#valuesByKey.delete(key);
-      return;
-    }
-    if (!found.values.delete(value)) return;
-    found.sorted = undefined;
-    if (found.values.size === 0) this.#valuesByKey.delete(key);
+  remove(network: string, address: string, key: string): void {
+    const postings = this.#byNetwork.get(network);
+    postings?.remove(address, key);
+    if (postings?.size === 0) this.#byNetwork.delete(network);
   }
 
-  sorted(key: string): readonly string[] {
-    const found = this.#valuesByKey.get(key);
-    if (found === undefined) return [];
-    if (typeof found === "string") return [found];
-    found.sorted ??= [...found.values].sort();
-    return found.sorted;
-  }
-
-  first(key: string): string | undefined {
-    return this.sorted(key)[0];
+  first(network: string, address: string): string | undefined {
+    return this.#byNetwork.get(network)?.of(address)[0];
   }
 }

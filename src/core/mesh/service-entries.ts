@@ -60,14 +60,22 @@ export function wireServiceEntries(graph: Graph, sources: MeshSources): ServiceE
     "serviceEntries.statuses",
     sources.serviceEntries,
     function* (entry, _read, key) {
-      const addresses = (entry.status?.addresses ?? []).map(({ host, value }) => ({
-        host: host ?? entry.spec.hosts[0] ?? "",
-        value: canonicalIp(value) ?? value,
-      }));
+      const addresses = canonicalAddresses(entry.status?.addresses ?? [], entry.spec.hosts[0] ?? "");
       yield [key, { created: entry.metadata.creationTimestamp ?? "", addresses }];
     },
   );
   return { users, statuses };
+}
+
+type Written = NonNullable<NonNullable<ServiceEntry["status"]>["addresses"]>[number];
+
+const isCanonical = (one: Written): one is Written & EntryAddress =>
+  one.host !== undefined && canonicalIp(one.value) === one.value;
+
+/** With a host each, and in the one form that is compared; mostly they are written so. */
+function canonicalAddresses(written: readonly Written[], firstHost: string): readonly EntryAddress[] {
+  if (written.every(isCanonical)) return written;
+  return written.map(({ host, value }) => ({ host: host ?? firstHost, value: canonicalIp(value) ?? value }));
 }
 
 function userEntry({ metadata, spec }: ServiceEntry, key: string): UserEntry {

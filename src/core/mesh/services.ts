@@ -12,6 +12,7 @@ import { globalId, type LocalService, type LocalServices } from "./local-service
 import { type MeshService, type MeshSettings, serviceKey } from "./model.ts";
 import { withoutTarget } from "./ports.ts";
 import type { EntryAddress, ServiceEntries, UserEntry } from "./service-entries.ts";
+import { shared, trimmed } from "./shared.ts";
 
 /** Key `<ns>/<hostname>`. */
 export function wireServices(
@@ -49,7 +50,7 @@ export function wireServices(
         name: row.name,
         namespace: row.namespace,
         hostname: row.hostname,
-        aliases: [...row.localNames, ...row.aliases].filter(isMine),
+        aliases: trimmed([...row.localNames, ...row.aliases].filter(isMine)),
         addresses: vips.map((address) => ({ network, address })),
         ports: row.ports,
         subjectAltNames: row.subjectAltNames,
@@ -82,10 +83,10 @@ function localMeshService(row: LocalService, globals: GlobalServices, read: Read
     name,
     namespace,
     hostname,
-    aliases: [],
+    aliases: trimmed([]),
     addresses: row.addresses.map((address) => ({ network, address })),
-    ports: global?.ports ?? row.ports.map(withoutTarget),
-    subjectAltNames: global?.subjectAltNames ?? [],
+    ports: global?.ports ?? shared.of(row.ports.map(withoutTarget)),
+    subjectAltNames: global?.subjectAltNames ?? trimmed([]),
     trafficDistribution: row.isNodeLocal
       ? "SameNode"
       : (global?.trafficDistribution ?? row.trafficDistribution ?? "Any"),

@@ -1,7 +1,13 @@
 /**
  * Equal values kept once: of many rows that say the same, all may hold one copy. Only the last distinct values are
- * remembered, because what is alike mostly comes together: the pods of a Deployment, the services of a team.
+ * remembered, because what is alike mostly comes together: the pods of a Deployment, the services of a team. The one
+ * `shared` serves the whole process, since what it answers depends on nothing but the value.
  */
+
+const nothing: readonly never[] = [];
+
+/** The same list without the room to grow that filtering and gathering leave, which is many times a short list's size. */
+export const trimmed = <T>(list: readonly T[]): readonly T[] => (list.length === 0 ? nothing : list.slice());
 
 class Recent<T> {
   readonly #known = new Map<string, T>();
@@ -24,7 +30,7 @@ class Recent<T> {
 const valuesMax = 512;
 const wordsMax = 4096;
 
-export class Shared {
+class Shared {
   readonly #values = new Recent<unknown>(valuesMax);
   readonly #words = new Recent<string>(wordsMax);
 
@@ -38,3 +44,5 @@ export class Shared {
     return this.#words.of(word, word);
   }
 }
+
+export const shared = new Shared();
