@@ -2,6 +2,7 @@
  * Kubelets and network of one cluster with two nodes, over an API server in memory: pods for tests of the kubelet alone. Each
  * lab has names, addresses and a directory of its own, and leaves nothing behind. Needs root.
  */
+import { setMaxListeners } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +44,7 @@ export class KubeletLab {
   async start(): Promise<void> {
     const { client, plan, directory } = this;
     const { signal } = this.ending;
+    setMaxListeners(1_000, signal);
     client.answer = ({ verb }) =>
       verb === "post" ? { status: { token: "a.b.c", expirationTimestamp: "2099-01-01T00:00:00Z" } } : undefined;
     await client.create(builtin.configMaps, {
