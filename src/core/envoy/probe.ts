@@ -3,6 +3,7 @@
  * as users' connections. The agent hands its request to the door, names the Envoy cluster to take, and the responder of
  * the node that it reached says who came.
  */
+import { isIp } from "../api/ip.ts";
 import { agentName, port, probeHostname, systemNamespace } from "../api/names.ts";
 import { isProbe } from "../mesh/probes.ts";
 import { identityOf, type Workload } from "../mesh/model.ts";
@@ -91,7 +92,7 @@ export function probeCluster(view: NodeView, name: string): EnvoyResource | unde
   const resource = {
     name,
     // A gateway may have a DNS name.
-    type: /^[\d.]+$/.test(host) || host.includes(":") ? "STATIC" : "STRICT_DNS",
+    type: isIp(host) ? "STATIC" : "STRICT_DNS",
     connect_timeout: connectTimeout,
     circuit_breakers: circuitBreakers,
     transport_socket: upstreamTls(view.probe.identity, identities, sniOf(port.probe, hostname)),

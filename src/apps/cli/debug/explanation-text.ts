@@ -101,7 +101,7 @@ function hopsText({ call, peers }: Explanation): string {
 
 const nameOf = ({ cluster, namespace, name }: Destination): string => `${namespace}/${name} of ${cluster}`;
 
-export function outcomeText(outcome: Outcome): string {
+function outcomeText(outcome: Outcome): string {
   if (outcome.kind === "unresolved") return "The caller is told that the name does not exist.";
   if (outcome.kind === "noEndpoint") return `The connection is closed: ${outcome.because}.`;
   if (outcome.kind === "unknown") return `The mesh passes it on and says no more: ${outcome.because}.`;

@@ -52,7 +52,7 @@ function serviceTable({ services, from }: DirectionPlan): string {
   return table(["SERVICE", "HOST NAME", "SCOPE", "PORTS", "READY PODS", "EFFECT"], rows, "  ");
 }
 
-export function directionText(direction: Direction): string {
+function directionText(direction: Direction): string {
   const { plan, isLinked, isExposed, toContext } = direction;
   const { from, to, services, hidden, problems } = plan;
   const lines = [`=== Link: ${from} → ${to} ===\n`];
