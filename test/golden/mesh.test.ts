@@ -216,8 +216,10 @@ const anyObject = fc.oneof<fc.Arbitrary<Document>[]>(
   assignment,
   services,
   services,
+  services,
   podSets,
   podSets,
+  exported,
   exported,
   exported,
   peers,
@@ -287,7 +289,8 @@ function builtFrom(lived: Mesh): Mesh {
 
 test("a mesh that lives a history equals, after every commit, a mesh built fresh", () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (history) => {
+    // Long ones: most mistakes need an object, a commit, and a change of another object of the same name.
+    fc.property(fc.array(step, { minLength: 15, maxLength: 60, size: "max" }), (history) => {
       const lived = begin();
       for (const next of [...history, "commit" as const]) {
         if (next !== "commit") {
@@ -295,12 +298,14 @@ test("a mesh that lives a history equals, after every commit, a mesh built fresh
           continue;
         }
         lived.graph.commit();
-        expect(dump(lived)).toEqual(dump(builtFrom(lived)));
+        const [was, should] = [dump(lived), dump(builtFrom(lived))];
+        // Comparing texts is ten times as fast, and tells all but the order of fields.
+        if (JSON.stringify(was) !== JSON.stringify(should)) expect(was).toEqual(should);
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
-});
+}, 60_000);
 
 test("nothing is left behind when every object is withdrawn", () => {
   fc.assert(
