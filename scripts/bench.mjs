@@ -26,7 +26,7 @@ async function bundle() {
   rmSync(folder, { recursive: true, force: true });
   await build({
     absWorkingDir: root,
-    entryPoints: ["main", "scale", "control", "api-server"].map((name) => `test/bench/${name}.ts`),
+    entryPoints: ["main", "scale", "control", "peers", "api-server"].map((name) => `test/bench/${name}.ts`),
     outdir: folder,
     bundle: true,
     format: "esm",

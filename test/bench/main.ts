@@ -1,6 +1,6 @@
 /**
  * All benches, one after the other, and the report of them. Run by scripts/bench.mjs as root. Usage: main.js ROOT
- * [part...]; with parts (sandbox, api-server, scale) only these run and their figures are printed, not written.
+ * [part...]; with parts (sandbox, api-server, scale, peers) only these run and their figures are printed, not written.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
@@ -12,6 +12,7 @@ import { measureChanges } from "./changes.ts";
 import { deploy, measureDataPath } from "./data-path.ts";
 import { Kube } from "./kube.ts";
 import { descendantsOf, processes, rssOf } from "./process-stats.ts";
+import type { PeersResult } from "./peers.ts";
 import { type Report, reportText, type SandboxResult } from "./report.ts";
 import type { ScaleResult } from "./scale.ts";
 
@@ -93,7 +94,14 @@ async function scale(): Promise<readonly ScaleResult[]> {
   return results;
 }
 
-const parts = { sandbox, "api-server": apiServer, scale } as const;
+/** Few and many linked clusters of moderate size; for docs/scale.md, so only when asked for. */
+async function peers(): Promise<readonly PeersResult[]> {
+  const results: PeersResult[] = [];
+  for (const count of [10, 100]) results.push(await measured<PeersResult>("peers.js", [String(count), "100"]));
+  return results;
+}
+
+const parts = { sandbox, "api-server": apiServer, scale, peers } as const;
 
 function machineText(): string {
   const [first] = cpus();
