@@ -10,7 +10,7 @@ export default defineConfig({
           name: "fast",
           include: [
             "src/**/*.test.ts",
-            "test/{golden,tidy}*/**/*.test.ts",
+            "test/{golden,sim,fuzz}/**/*.test.ts",
             "test/*.test.ts",
             "test/conformance/golden/*.test.ts",
           ],

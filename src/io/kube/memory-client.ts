@@ -100,9 +100,14 @@ export class MemoryKubeClient implements KubeClient {
 
   /** Every object of a kind, in key order. */
   all<T extends KubeObject>(type: ResourceType<T>): T[] {
-    // Objects of a kind were written through its ResourceType.
+    return structuredClone(this.view(type)) as T[];
+  }
+
+  /** The same, but the stored objects themselves: they are not to be changed. */
+  view<T extends KubeObject>(type: ResourceType<T>): readonly T[] {
     const rows = [...this.table(type)].sort(([a], [b]) => (a < b ? -1 : 1));
-    return structuredClone(rows.map(([, object]) => object)) as T[];
+    // Objects of a kind were written through its ResourceType.
+    return rows.map(([, object]) => object as T);
   }
 
   async get<T extends KubeObject>(type: ResourceType<T>, ref: Ref): Promise<T> {

@@ -60,7 +60,11 @@ export interface MemoryOptions {
 export function exportMemory(host: Host, client: KubeClient, options: MemoryOptions): Reconciler {
   const { namespace, clusters, rowsOf, failed } = options;
   const written = new Map<string, { readonly data: string; readonly at: number }>();
+  let term: AbortSignal | undefined;
   const reconcile = async (cluster: string, signal: AbortSignal): Promise<void> => {
+    // Between two terms of ours another leader may have written something else.
+    if (term !== signal) written.clear();
+    term = signal;
     const before = written.get(cluster);
     // The first rows of a peer are not made to wait for the emptiness before them.
     if (before !== undefined && before.data !== nothing) {
