@@ -81,6 +81,7 @@ export class SimAgent {
       tokenPath: "",
       rootCertPath: "",
       stateDir: "",
+      cni: undefined,
     };
     const token = () => `istio-system/tombolo-agent@${node}`;
     this.client = modelClient(process, config, replica, { open: options.open, token });
