@@ -11,13 +11,19 @@ export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(val
 
 export const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
+const plain = { enumerable: true, writable: true, configurable: true };
+
 /** A copy that shares nothing. JSON values only. */
 export function clone<T>(value: T): T {
   // The copy has the shape of the original, part by part.
   if (Array.isArray(value)) return value.map((item: unknown) => clone(item)) as T;
   if (!isFields(value)) return value;
   const copy: Fields = {};
-  for (const key in value) copy[key] = clone(value[key]);
+  for (const key in value) {
+    // Setting this one would change what the copy is, and lose the value.
+    if (key === "__proto__") Object.defineProperty(copy, key, { value: clone(value[key]), ...plain });
+    else copy[key] = clone(value[key]);
+  }
   return copy as T;
 }
 

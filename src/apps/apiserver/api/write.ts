@@ -71,6 +71,7 @@ async function createNamed(
   options: WriteOptions,
 ): Promise<Written> {
   const object = clone(body);
+  refuseUnreadable(kind, object);
   const metadata = checkMetadata(kind, object, where.namespace);
   if ((metadata.resourceVersion ?? "") !== "") {
     throw badRequest("resourceVersion should not be set on objects to be created");
@@ -85,7 +86,6 @@ async function createNamed(
   if (kind.hasGeneration) metadata.generation = 1;
   if (kind.subresources.includes("status")) delete object["status"];
   const strategy = strategyOf(kind);
-  refuseUnreadable(kind, object);
   refuseUnknownFields(kind, object, options);
   if (kind.inert !== undefined) options.warn?.(kind.inert);
   kind.fillDefaults(object, undefined);
@@ -134,8 +134,8 @@ function nextOf(
   options: WriteOptions,
 ): AnyObject | undefined {
   const object = clone(checkTypes(kind, body));
-  checkMetadata(kind, object, live.metadata.namespace);
   refuseUnreadable(kind, object);
+  checkMetadata(kind, object, live.metadata.namespace);
   refuseUnknownFields(kind, object, options);
   if (kind.inert !== undefined && options.subresource === undefined) options.warn?.(kind.inert);
   const next = keepServerFields(kind, object, live, options.subresource);
