@@ -289,10 +289,17 @@ describe("a connection at the gateway", () => {
 
   it("reaches the ready pods of this cluster and never another gateway", () => {
     expect(addresses(sniEndpoints(view, sniClusterName(sni)))).toEqual(["10.0.0.2"]);
+    expect(addresses(sniEndpoints(view, `${sniClusterName(sni)}|20260131PM`))).toEqual(["10.0.0.2"]);
   });
 
   it("is closed when the name or the port is not exported", () => {
-    for (const name of [sniOf(81, "cart.shop.mesh.internal"), sniOf(80, "other.shop.mesh.internal"), "cart", ""]) {
+    for (const name of [
+      sniOf(81, "cart.shop.mesh.internal"),
+      sniOf(80, "other.shop.mesh.internal"),
+      "cart",
+      "",
+      `${sni}|20260131PM|x`,
+    ]) {
       expect(sniCluster(view, sniClusterName(name))).toBeUndefined();
     }
   });

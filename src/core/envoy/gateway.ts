@@ -7,7 +7,7 @@ import { serviceKey } from "../mesh/model.ts";
 import type { ReplicaChange } from "../mesh/replica.ts";
 import { loadAssignment, socketAddress } from "./dial.ts";
 import { judgedEndpoints, rankedOf, type JudgedEndpoint, type RankedEndpoint } from "./endpoints.ts";
-import { filterState, parseSniClusterName, type SniTarget, staticCluster } from "./names.ts";
+import { filterState, parseSniClusterName, sniClusterFormat, type SniTarget, staticCluster } from "./names.ts";
 import { accessLog, ads, alpn, circuitBreakers, connectAttemptsMax, connectBackoff, connectTimeout } from "./parts.ts";
 import {
   loadBalancing,
@@ -34,7 +34,7 @@ export function gatewayResources(view: GatewayView, logPath?: string): readonly 
 
 /** A connection that is not the mesh's TLS matches no chain and is closed. */
 function crossNetworkListener(logPath: string | undefined): EnvoyResource {
-  const cluster = { key: filterState.tcpCluster, value: "sni|%REQUESTED_SERVER_NAME%", isLocal: true };
+  const cluster = { key: filterState.tcpCluster, value: sniClusterFormat, isLocal: true };
   const chain = {
     name: crossNetworkName,
     filter_chain_match: { transport_protocol: "tls", application_protocols: [alpn] },

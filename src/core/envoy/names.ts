@@ -59,12 +59,13 @@ export function parseNewcomerClusterName(
 }
 
 const dialPrefix = "s|";
+const sniPrefix = "sni|";
 
 /**
- * Part of a dial cluster's name, as Envoy formats the start of a connection, in UTC: each half of a day has names of its own.
- * Envoy asks for a name once in its life, so that a name must never be used again once its cluster was taken away.
+ * Part of the name of a cluster on demand, as Envoy formats the start of a connection, in UTC: each half of a day has names of
+ * its own. Envoy asks for a name once in its life, so that a name must never be used again once its cluster was taken away.
  */
-export const dialPeriodFormat = "%Y%m%d%p";
+export const periodFormatDefault = "%Y%m%d%p";
 
 /** The names of one dial in all periods begin so. */
 export const dialClusterStem = (to: Socket, identity: string): string => `${dialPrefix}${socketText(to)}|${identity}|`;
@@ -73,10 +74,10 @@ export const dialClusterStem = (to: Socket, identity: string): string => `${dial
 export const dialClusterFormat = (identity: string, periodFormat: string): string =>
   `${dialPrefix}%DOWNSTREAM_LOCAL_ADDRESS%|${identity}|%START_TIME(${periodFormat})%`;
 
-export const isDialOf = (name: string, period: string): boolean =>
-  name.startsWith(dialPrefix) && name.endsWith(`|${period}`);
+/** Whether a cluster has a name of any period. */
+export const isPeriodic = (name: string): boolean => name.startsWith(dialPrefix) || name.startsWith(sniPrefix);
 
-export const isDialName = (name: string): boolean => name.startsWith(dialPrefix);
+export const isOfPeriod = (name: string, period: string): boolean => name.endsWith(`|${period}`);
 
 export const socketText = ({ host, port }: Socket): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
@@ -98,10 +99,10 @@ export function parseDialClusterName(name: string): Dial | undefined {
   return socket && { ...socket, identity };
 }
 
-const sniPrefix = "sni|";
-
 export const sniOf = (port: number, hostname: string): string => `outbound_.${port}_._.${hostname}`;
 export const sniClusterName = (sni: string): string => `${sniPrefix}${sni}`;
+/** Of the gateway's listener, in Envoy's format. */
+export const sniClusterFormat = `${sniPrefix}%REQUESTED_SERVER_NAME%|%START_TIME(${periodFormatDefault})%`;
 
 export interface SniTarget {
   readonly hostname: string;
@@ -110,7 +111,7 @@ export interface SniTarget {
 
 /** The service and port that a gateway's cluster name asks for; subsets are not ours and lead nowhere. */
 export function parseSniClusterName(name: string): SniTarget | undefined {
-  const match = /^sni\|outbound_\.(\d{1,5})_\._\.([a-z0-9.-]+)$/.exec(name);
+  const match = /^sni\|outbound_\.(\d{1,5})_\._\.([a-z0-9.-]+)(?:\|\w+)?$/.exec(name);
   return match?.[1] !== undefined && match[2] !== undefined
     ? { port: Number(match[1]), hostname: match[2] }
     : undefined;

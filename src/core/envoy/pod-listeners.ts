@@ -2,7 +2,7 @@
 import { port } from "../api/names.ts";
 import {
   dialClusterFormat,
-  dialPeriodFormat,
+  periodFormatDefault,
   filterState,
   gateClusterName,
   podListenerName,
@@ -35,7 +35,7 @@ const ownAddress = (pod: LocalPod): StateValue => ({
 });
 
 /** Connections of the pod: the agent is asked for the cluster of each new pair of destination and identity. */
-export function outboundListener(pod: LocalPod, logPath?: string, periodFormat = dialPeriodFormat): EnvoyResource {
+export function outboundListener(pod: LocalPod, logPath?: string, periodFormat = periodFormatDefault): EnvoyResource {
   const cluster: StateValue = {
     key: filterState.tcpCluster,
     value: dialClusterFormat(pod.identity, periodFormat),

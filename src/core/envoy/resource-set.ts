@@ -35,7 +35,7 @@ export interface ResourceSet {
 export interface ResourceOptions {
   /** File to which every connection is logged as one JSON line; none when absent. */
   readonly accessLogPath?: string | undefined;
-  /** How long the names of clusters on demand last; see `dialPeriodFormat`. */
+  /** How long the names of clusters on demand last; see `periodFormatDefault`. */
   readonly periodFormat?: string | undefined;
 }
 

@@ -10,7 +10,7 @@ import { extractEnvoySchema, findEnvoy } from "../../../scripts/extract-envoy-sc
 import { podRoutes, podRules } from "../../../src/apps/agent/capture/rules.ts";
 import { bootstrap, envoyArguments } from "../../../src/core/envoy/bootstrap.ts";
 import { podWorkloadUid } from "../../../src/core/envoy/endpoints.ts";
-import { isDialOf } from "../../../src/core/envoy/names.ts";
+import { isOfPeriod } from "../../../src/core/envoy/names.ts";
 import { gatewayResourceSet, nodeResourceSet, type ResourceSet } from "../../../src/core/envoy/resource-set.ts";
 import type { KeyPair, LocalPod, SecretSource } from "../../../src/core/envoy/view.ts";
 import { spiffeId, type MeshService, type Workload } from "../../../src/core/mesh/model.ts";
@@ -184,7 +184,7 @@ export class Lab {
   evictNow(name: string): void {
     const { source } = this.#node(name).server;
     const current = [0, 1].map((ago) => secondOf(this.host.clock.now() - ago * 1_000));
-    source.evict(source.demandedClusters().filter((one) => !current.some((second) => isDialOf(one, second))));
+    source.evict(source.demandedClusters().filter((one) => !current.some((second) => isOfPeriod(one, second))));
   }
 
   drain(name: string, isDraining: boolean): void {

@@ -1,10 +1,10 @@
 /**
- * Takes clusters of dials from Envoy that nobody uses any more. Envoy asks for a name once in its life, so only names of past
+ * Takes clusters on demand from Envoy that nobody uses any more. Envoy asks for a name once in its life, so only names of past
  * periods go: the next connection to the same destination asks under another name. Owns since when each is idle.
  */
 import { errorText } from "../../../core/api/error-text.ts";
 import { type ClusterUsage, usageOf } from "../../../core/envoy/usage.ts";
-import { isDialName, isDialOf } from "../../../core/envoy/names.ts";
+import { isPeriodic, isOfPeriod } from "../../../core/envoy/names.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
 
@@ -18,7 +18,7 @@ export interface IdleOptions {
   readonly signal: AbortSignal;
   readonly idleMs?: number;
   readonly lookMs?: number;
-  /** What Envoy makes of `dialPeriodFormat` at that time. */
+  /** What Envoy makes of `periodFormatDefault` at that time. */
   readonly periodAt?: (ms: number) => string;
 }
 
@@ -41,7 +41,7 @@ export async function evictIdle(host: Host, options: IdleOptions): Promise<void>
   const look = async (): Promise<void> => {
     // A connection that began in a period is counted a moment later.
     const current = [periodAt(host.clock.now()), periodAt(host.clock.now() - lookMs)];
-    const isPast = (name: string) => isDialName(name) && !current.some((period) => isDialOf(name, period));
+    const isPast = (name: string) => isPeriodic(name) && !current.some((period) => isOfPeriod(name, period));
     const names = new Set(source.demandedClusters().filter(isPast));
     if (names.size === 0) return seenByName.clear();
     const usage = usageOf(await admin.get("/clusters", signal), names);
