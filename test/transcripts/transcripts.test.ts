@@ -13,6 +13,7 @@ const bare = (...clusters: string[]): Wish => ({ flags: ["--bare", "--clusters",
 const transcripts: readonly { readonly file: string; readonly wish: Wish }[] = [
   { file: "test/transcripts/create-segments.md", wish: linked },
   { file: "test/transcripts/multicluster-apps.md", wish: linked },
+  { file: "docs/guides/check-and-explain.md", wish: linked },
   { file: "docs/guides/multicluster.md", wish: bare("cluster1", "cluster2") },
   {
     file: "test/transcripts/flat-network.md",
