@@ -9,6 +9,8 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isFields(patch)) return clone(patch);
   const merged: Fields = isFields(target) ? { ...target } : {};
   for (const [name, value] of Object.entries(patch)) {
+    // As a key of an object it would be the object's prototype; no field of Kubernetes has this name.
+    if (name === "__proto__") continue;
     if (value === null) delete merged[name];
     else merged[name] = mergePatch(merged[name], value);
   }
