@@ -1,4 +1,4 @@
-// `npm test [-- args]`: prepares the machine, checks types, lint and format, then runs the fast tests and, as root, the field tests.
+// `npm test [-- args]`: prepares the machine, checks types, lint and format, then runs the fast tests, the simulation and, as root, the field tests.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { prepare, root, systemPackages } from "./prepare.mjs";
@@ -36,6 +36,7 @@ const run = (project) => [
   ...filter,
 ];
 phase("fast tests", bin("vitest"), run("fast"));
+if (filter.length === 0) phase("simulation", process.execPath, [join(root, "scripts", "sim.mjs"), "--seeds", "100"]);
 const isRoot = process.getuid?.() === 0;
 if (isRoot) phase("field tests", bin("vitest"), run("field"));
 else phase("field tests (through sudo)", "sudo", ["--preserve-env=PATH", bin("vitest"), ...run("field")]);
