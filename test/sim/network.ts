@@ -29,7 +29,7 @@ interface Listener {
 
 /** What everybody hears of what is said on the wire. */
 export interface Sniffer {
-  /** A message of a server reached the wire. */
+  /** A message of a server arrives at its client. */
   served(stream: Stream, message: Uint8Array): void;
 }
 
@@ -203,9 +203,10 @@ export class Stream {
 
   private sendDown(message: Uint8Array): void {
     if (this.isServerDone) return;
-    this.network.sniffer.served(this, message);
     this.carry("down", () => {
-      if (!this.isClientDone && this.client.isAlive) this.clientEvents.received(message);
+      if (this.isClientDone || !this.client.isAlive) return;
+      this.network.sniffer.served(this, message);
+      this.clientEvents.received(message);
     });
   }
 
