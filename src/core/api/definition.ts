@@ -101,6 +101,15 @@ export const conditions: JsonSchema = list(
   { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] },
 );
 
+/**
+ * API servers take definitions of Kubernetes' own groups only with this annotation (KEP-2337); ours hold the part of such
+ * kinds that Tombolo reads, so they are not the approved ones.
+ */
+const approval = (group: string) =>
+  group.endsWith(".k8s.io")
+    ? { annotations: { "api-approved.kubernetes.io": "unapproved, holds the fields that Tombolo reads" } }
+    : {};
+
 /** The CustomResourceDefinition (apiextensions.k8s.io/v1) of a definition. */
 export function crdOf<T extends KubeObject>(definition: KindDefinition<T>): AnyObject {
   const { group, kind, plural, namespaced } = definition.resource;
@@ -118,7 +127,7 @@ export function crdOf<T extends KubeObject>(definition: KindDefinition<T>): AnyO
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
-    metadata: { name: `${plural}.${group}` },
+    metadata: { name: `${plural}.${group}`, ...approval(group) },
     spec: {
       group,
       scope: namespaced ? "Namespaced" : "Cluster",

@@ -1,7 +1,31 @@
 import { describe, expect, test } from "vitest";
+import type { AnyObject } from "../../../core/api/kube.ts";
+import { checkDefinition } from "./definition.ts";
 import { parseJsonPath, readJsonPath } from "./json-path.ts";
 import { compareVersions, Registry } from "./registry.ts";
 import { definitionOf, kindOf, now, texts, widget } from "./widgets.fixture.ts";
+
+describe("a definition in a group of Kubernetes itself", () => {
+  const causesWith = (group: string, annotations: Record<string, string> = {}, old?: AnyObject) => {
+    const definition = definitionOf({ type: "object" });
+    const object = {
+      ...definition,
+      metadata: { name: `widgets.${group}`, annotations },
+      spec: { ...(definition["spec"] as object), group },
+    };
+    return checkDefinition(object, old).filter(({ field }) => field.startsWith("metadata.annotations"));
+  };
+  const approval = (value: string) => ({ "api-approved.kubernetes.io": value });
+
+  test("needs an approval or the word that it has none, once, when it is made", () => {
+    expect(causesWith("gateway.networking.k8s.io")).toMatchObject([{ reason: "FieldValueRequired" }]);
+    expect(causesWith("x.kubernetes.io", approval("trust me"))).toMatchObject([{ reason: "FieldValueInvalid" }]);
+    expect(causesWith("x.k8s.io", approval("https://example.com/pull/1"))).toEqual([]);
+    expect(causesWith("x.k8s.io", approval("unapproved, a test"))).toEqual([]);
+    expect(causesWith("networking.istio.io")).toEqual([]);
+    expect(causesWith("x.k8s.io", undefined, definitionOf({ type: "object" }))).toEqual([]);
+  });
+});
 
 describe("pruning and defaults of a custom kind", () => {
   const kind = kindOf(

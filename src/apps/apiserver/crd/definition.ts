@@ -42,13 +42,28 @@ export const checkDefinition = (object: AnyObject, old: AnyObject | undefined): 
     causes.push(unsupported("spec.conversion.strategy", "Webhook", ["None"]));
   }
   causes.push(...checkVersions(spec));
-  if (old !== undefined) {
+  if (old === undefined) causes.push(...checkApproval(object, group));
+  else {
     for (const field of ["group", "scope"]) {
       if (spec[field] !== objectAt(old, "spec")[field]) causes.push(invalid(`spec.${field}`, spec[field], immutable));
     }
   }
   return causes;
 };
+
+const approvalAnnotation = "api-approved.kubernetes.io";
+
+/** Groups of Kubernetes itself are protected (KEP-2337): a definition says where it was approved, or that it was not. */
+function checkApproval({ metadata }: AnyObject, group: string): Cause[] {
+  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(group)) return [];
+  const field = `metadata.annotations[${approvalAnnotation}]`;
+  const why = `protected groups must have approval annotation "${approvalAnnotation}"`;
+  const see = "see https://github.com/kubernetes/enhancements/pull/1111";
+  const value = metadata.annotations?.[approvalAnnotation] ?? "";
+  if (value === "") return [required(field, `${why}, ${see}`)];
+  if (value.startsWith("unapproved") || URL.canParse(value)) return [];
+  return [invalid(field, value, `${why} with either a URL or a reason starting with "unapproved", ${see}`)];
+}
 
 const checkLabel = (spec: JsonObject, field: string): Cause[] => {
   const name = textAt(spec, "names", field);
