@@ -22,8 +22,10 @@ function text(response: ServerResponse, status: number, body: string): void {
   response.end(body);
 }
 
-const serve = (routes: Readonly<Record<string, () => Promise<readonly [status: number, body: string]>>>): Server =>
-  createServer((request, response) => {
+const maxConnections = 256;
+
+function serve(routes: Readonly<Record<string, () => Promise<readonly [status: number, body: string]>>>): Server {
+  const server = createServer((request, response) => {
     const route = routes[(request.url ?? "").split("?")[0] ?? ""];
     if (route === undefined) return text(response, 404, `There is ${Object.keys(routes).join(" and ")} here.\n`);
     route().then(
@@ -31,6 +33,9 @@ const serve = (routes: Readonly<Record<string, () => Promise<readonly [status: n
       (error: unknown) => text(response, 500, `${errorText(error)}\n`),
     );
   });
+  server.maxConnections = maxConnections;
+  return server;
+}
 
 export async function serveHealth(options: HealthOptions): Promise<readonly Server[]> {
   const readiness = serve({

@@ -30,12 +30,23 @@ function answer(response: ServerResponse, status: number, value: unknown): void 
   response.end(`${text}\n`);
 }
 
+/** Not every request target that HTTP allows is a URL: `//`. */
+function urlOf(target: string): URL | undefined {
+  try {
+    return new URL(target, "http://self");
+  } catch {
+    return undefined;
+  }
+}
+
 export function serveDebug(
   pages: Readonly<Record<string, DebugPage>>,
   portNumber: number = port.agentDebug,
 ): Promise<Server> {
   const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://self");
+    const url = urlOf(request.url ?? "/");
+    if (url === undefined) return answer(response, 400, { error: `${request.url} is no path of a page.` });
+    const { pathname, searchParams } = url;
     const page = pages[pathname];
     if (page === undefined)
       return answer(response, 404, { error: "There is no such page.", pages: Object.keys(pages) });

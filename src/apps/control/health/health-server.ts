@@ -1,6 +1,7 @@
 /** The control plane's plain HTTP pages: readiness, metrics, and for this machine only what the model holds. */
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
+import { errorText } from "../../../core/api/error-text.ts";
 
 export interface Page {
   readonly contentType: string;
@@ -21,13 +22,8 @@ const requestMs = 10_000;
 
 export function servePages(port: number, address: string | undefined, pages: Pages): Promise<PageServer> {
   const server = http.createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://self");
-    const page = findPage(pages, url);
-    if (page === undefined) {
-      response.writeHead(404, { "content-type": "text/plain" }).end(`Known pages: ${Object.keys(pages).join(", ")}\n`);
-      return;
-    }
-    response.writeHead(page.status ?? 200, { "content-type": page.contentType }).end(page.text);
+    const { contentType, status = 200, text } = pageFor(pages, request.url ?? "/");
+    response.writeHead(status, { "content-type": contentType }).end(text);
   });
   server.maxConnections = maxConnections;
   server.requestTimeout = requestMs;
@@ -47,12 +43,32 @@ export function servePages(port: number, address: string | undefined, pages: Pag
   });
 }
 
-function findPage(pages: Pages, url: URL): Page | undefined {
-  const exact = pages[url.pathname];
-  if (exact !== undefined) return exact("", url.searchParams);
-  for (const [path, page] of Object.entries(pages)) {
-    const isBelow = path.endsWith("/") && url.pathname.startsWith(path);
-    if (isBelow) return page(decodeURIComponent(url.pathname.slice(path.length)), url.searchParams);
+/** Never throws: whoever reaches the port must not be able to end the program. */
+function pageFor(pages: Pages, target: string): Page {
+  try {
+    const page = findPage(pages, target);
+    return page ?? textPage(`Known pages: ${Object.keys(pages).join(", ")}\n`, 404);
+  } catch (error) {
+    return error instanceof BadTarget ? textPage(`${error.message}\n`, 400) : textPage(`${errorText(error)}\n`, 500);
+  }
+}
+
+class BadTarget extends Error {}
+
+function partsOf(target: string): { readonly path: string; readonly query: URLSearchParams } {
+  try {
+    const { pathname, searchParams } = new URL(target, "http://self");
+    return { path: decodeURIComponent(pathname), query: searchParams };
+  } catch {
+    throw new BadTarget(`${target} is no path of a page.`);
+  }
+}
+
+function findPage(pages: Pages, target: string): Page | undefined {
+  const { path, query } = partsOf(target);
+  for (const [at, page] of Object.entries(pages)) {
+    if (path === at) return page("", query);
+    if (at.endsWith("/") && path.startsWith(at)) return page(path.slice(at.length), query);
   }
   return undefined;
 }
