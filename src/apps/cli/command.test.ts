@@ -1,12 +1,22 @@
 /** How words become a command and its flags, what help says, and what is said when they cannot. */
 import { describe, expect, it } from "vitest";
-import { type Command, CommandError, findCommand, helpOf, overview, parseFlags, UsageError } from "./command.ts";
+import {
+  type Command,
+  CommandError,
+  findCommand,
+  helpOf,
+  knownPart,
+  overview,
+  parseFlags,
+  UsageError,
+} from "./command.ts";
 import { commands } from "./commands.ts";
-import { clusterNames } from "./commands/sandbox.ts";
+import { clusterNames, ignoredFlags } from "./commands/sandbox.ts";
 import { msOf } from "./commands/sandbox-fault.ts";
 import { nodeOf } from "./commands/sandbox-node.ts";
 import { pairsOf } from "./commands/link.ts";
 import { exitCode, explain } from "./explain.ts";
+import { virtualHost } from "../../io/host/virtual-host.ts";
 import { KubeError } from "../../io/kube/client.ts";
 
 const command: Command = {
@@ -84,6 +94,12 @@ describe("help", () => {
     }
   });
 
+  it("after a mistake is that of the words before it", () => {
+    expect(knownPart(commands, ["sandbox", "frob", "x"])).toEqual(["sandbox"]);
+    expect(knownPart(commands, ["sandbox", "fault", "cat"])).toEqual(["sandbox", "fault"]);
+    expect(knownPart(commands, ["frob", "up"])).toEqual([]);
+  });
+
   it("lists what is below a word", () => {
     const text = overview(commands, ["sandbox"]);
     expect(text).toContain("tombolo sandbox load");
@@ -133,6 +149,42 @@ describe("clusters of the sandbox", () => {
     expect(names("--clusters", "alpha,beta")).toEqual(["alpha", "beta"]);
     expect(() => names("--clusters", "0")).toThrow(UsageError);
     expect(() => names("--clusters", "Not_Good")).toThrow(/"Not_Good" cannot name a cluster/);
+  });
+});
+
+describe("a sandbox that is there already", () => {
+  const up = findCommand(commands, ["sandbox", "up"])!;
+  const clusters = [{ name: "east", nodes: 1, isReady: true, pid: 1, server: "", log: "" }];
+  const warnings = (...args: string[]) => ignoredFlags(parseFlags(up, args), { clusters, isFlat: false }).join();
+
+  it("stays as it is, which is said", () => {
+    expect(warnings("--nodes", "2")).toContain("east was there already and keeps its 1 node. To change it:");
+    expect(warnings("--flat")).toContain("networks of their own");
+    expect(warnings("--nodes", "1")).toBe("");
+    expect(warnings()).toBe("");
+  });
+});
+
+describe("flags that do not go together", () => {
+  const never = (): never => {
+    throw new Error("nothing may be done");
+  };
+  it.each([
+    ["multicluster check --context a --contexts b"],
+    ["link --plan --generate --contexts a,b"],
+    ["link --context a --contexts a,b"],
+  ])("are refused: %s", async (line) => {
+    const words = line.split(" ");
+    const one = findCommand(commands, words)!;
+    const shell = {
+      host: virtualHost(),
+      signal: new AbortController().signal,
+      out: never,
+      note: never,
+      connect: never,
+    };
+    const run = Promise.resolve().then(() => one.run(shell, parseFlags(one, words.slice(one.path.length))));
+    await expect(run).rejects.toThrow(UsageError);
   });
 });
 

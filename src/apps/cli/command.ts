@@ -152,10 +152,22 @@ export function helpOf(command: Command): string {
   return `${command.summary}${details}\n\nUsage:\n  ${usage}\n\nFlags:\n${flags}${examples}\n`;
 }
 
+const exitCodes = `
+Exit codes: 0 done, 1 failed or found a problem, 2 typed wrong, 130 interrupted.`;
+
+/** The longest beginning of the words that leads to commands: what follows it is the mistake. */
+export function knownPart(commands: readonly Command[], words: readonly string[]): readonly string[] {
+  const leads = (length: number) =>
+    commands.some(({ path }) => path.length >= length && words.slice(0, length).every((word, at) => path[at] === word));
+  let length = 0;
+  while (length < words.length && leads(length + 1)) length += 1;
+  return words.slice(0, length);
+}
+
 /** Help for a prefix such as `multicluster`, or for the program as a whole. */
 export function overview(commands: readonly Command[], prefix: readonly string[]): string {
   const below = commands.filter((command) => prefix.every((word, position) => command.path[position] === word));
   const title = prefix.length === 0 ? "Tombolo joins Kubernetes clusters into one ambient service mesh.\n\n" : "";
   const rows = below.map((command) => [`  tombolo ${command.path.join(" ")}`, command.summary] as const);
-  return `${title}Commands:\n${columns(rows)}\n\nUse 'tombolo COMMAND --help' for the flags of a command.\n`;
+  return `${title}Commands:\n${columns(rows)}\n\nUse 'tombolo COMMAND --help' for the flags of a command.${prefix.length === 0 ? exitCodes : ""}\n`;
 }

@@ -6,6 +6,7 @@ import {
   CommandError,
   findCommand,
   helpOf,
+  knownPart,
   overview,
   parseFlags,
   type Shell,
@@ -42,7 +43,8 @@ const asksForHelp = (args: readonly string[]): boolean =>
 
 const isHelp = (word: string): boolean => word === "--help" || word === "-h" || word === "help";
 
-async function run(words: readonly string[]): Promise<number> {
+async function run(typed: readonly string[]): Promise<number> {
+  const words = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;
   const command = findCommand(commands, words);
   if (command !== undefined) {
     const args = words.slice(command.path.length);
@@ -58,9 +60,11 @@ async function run(words: readonly string[]): Promise<number> {
     shell.out(overview(commands, prefix));
     return 0;
   }
-  const known = isKnown ? prefix : [];
-  const what = isKnown && words.length > 0 ? "needs one more word" : "is no command";
-  throw new UsageError(`'${["tombolo", ...words].join(" ")}' ${what}.\n\n${overview(commands, known)}`);
+  const isShort = isKnown && prefix.length > 0;
+  const what = isShort ? "needs one more word" : "is no command";
+  throw new UsageError(
+    `'${["tombolo", ...words].join(" ")}' ${what}.\n\n${overview(commands, knownPart(commands, words))}`,
+  );
 }
 
 try {

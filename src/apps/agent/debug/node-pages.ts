@@ -13,6 +13,7 @@ import type { Host } from "../../../io/host/host.ts";
 import { isoSeconds } from "../../../io/host/iso-time.ts";
 import { readCertificate, splitPem } from "../../../io/identity/x509.ts";
 import type { WorkloadCertificate } from "../../../io/identity/certificate.ts";
+import type { CertificateStore } from "../../../io/identity/certificate-store.ts";
 import type { NodeCertificates } from "../certificates.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Proxy } from "../proxy.ts";
@@ -83,12 +84,15 @@ function podsPage(view: NodeView): readonly unknown[] {
   }));
 }
 
+export type HeldCertificates = Pick<CertificateStore, "identities" | "problem" | "get">;
+
 /** Nothing of the key. */
-function shownOf({ chainPem, rootPem, notBeforeMs, notAfterMs }: WorkloadCertificate) {
+function shownOf({ chainPem, rootPem, notBeforeMs, notAfterMs }: WorkloadCertificate, nowMs: number) {
   const [leaf, ...chain] = splitPem(chainPem).flatMap((pem) => readCertificate(pem) ?? []);
   return {
     serial: leaf?.serialNumber,
     issuer: leaf?.issuer,
+    isValid: notBeforeMs <= nowMs && nowMs < notAfterMs,
     notBefore: isoSeconds(notBeforeMs),
     notAfter: isoSeconds(notAfterMs),
     chain: chain.map(({ subject, validTo }) => ({ subject, validTo })),
@@ -96,11 +100,13 @@ function shownOf({ chainPem, rootPem, notBeforeMs, notAfterMs }: WorkloadCertifi
   };
 }
 
-const certificatesPage = ({ store }: NodeCertificates): readonly unknown[] =>
+/** `get certificates` reads it; an identity that has no certificate is not valid. */
+export const certificatesPage = (store: HeldCertificates, nowMs: number): readonly unknown[] =>
   store.identities().map((identity) => {
     const problem = store.problem(identity);
     const held = store.get(identity);
-    return { identity, ...(held && shownOf(held)), ...(problem === undefined ? {} : { problem }) };
+    const shown = held === undefined ? { isValid: false } : shownOf(held, nowMs);
+    return { identity, ...shown, ...(problem === undefined ? {} : { problem }) };
   });
 
 export function serveNodeDebug(host: Host, options: NodeDebugOptions): Promise<Server> {
@@ -122,7 +128,7 @@ export function serveNodeDebug(host: Host, options: NodeDebugOptions): Promise<S
   const pages: Record<string, DebugPage> = {
     ...modelPages({ ...view, status }),
     "/debug/pods": () => podsPage(view),
-    "/debug/certificates": () => certificatesPage(certificates),
+    "/debug/certificates": () => certificatesPage(certificates.store, host.clock.now()),
     "/debug/explain": (query) => explain(options, query),
     "/debug/probe": (query) => probeAll(host, view, query.get("cluster")),
   };

@@ -1,5 +1,5 @@
 /** `tombolo multicluster check` (spec.md 1.12): one line per check and cluster; any problem makes the exit code 1. */
-import { type Command, CommandError, contextFlag, type Shell } from "../command.ts";
+import { type Command, CommandError, contextFlag, type Shell, UsageError } from "../command.ts";
 import { sentencesOf } from "../explain.ts";
 import { checks } from "../multicluster/checks.ts";
 import { type MeshOfCluster, meshOf } from "../multicluster/cluster.ts";
@@ -66,6 +66,9 @@ comes with what to do about it.`,
   examples: ['tombolo multicluster check --contexts="cluster1,cluster2"', "tombolo multicluster check --precheck"],
   async run(shell, flags) {
     const contexts = [...new Set(flags.list("contexts"))];
+    if (contexts.length > 0 && flags.text("context") !== undefined) {
+      throw new UsageError("Use either --context or --contexts, not both.");
+    }
     const wanted = contexts.length > 0 ? contexts : [flags.text("context")];
     const chosen = checks.filter((one) => !one.isForLinks || !flags.isSet("precheck"));
     const reporting = { shell, isVerbose: flags.isSet("verbose") };

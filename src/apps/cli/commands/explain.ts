@@ -16,7 +16,9 @@ export function isJson(output: string | undefined): boolean {
 }
 
 /** `[<ns>/]<pod>` and `<host>:<port>`, as people write them. */
-export function askedOf(words: readonly string[], namespace: string): Asked {
+export function askedOf(words: readonly string[], given: string | undefined): Asked {
+  const namespace = given ?? "default";
+  const isGiven = given !== undefined;
   const [who, where] = words;
   if (who === undefined || where === undefined || words.length > 2) {
     throw new UsageError("Name a pod and where it calls: 'tombolo explain <namespace>/<pod> <host>:<port>'.");
@@ -29,8 +31,11 @@ export function askedOf(words: readonly string[], namespace: string): Asked {
   if (target?.[1] === undefined || port < 1 || port > 65_535) {
     throw new UsageError(`"${where}" is no place to call; write <host>:<port>.`);
   }
-  const name = second === undefined ? { namespace, pod: first } : { namespace: first, pod: second };
-  return { ...name, host: target[1], port };
+  const of = { host: target[1], port };
+  if (second === undefined) return { namespace, pod: first, ...of };
+  // A namespace may have this name; with another one given, it is kubectl's word for a Deployment.
+  if (/^deploy(ment)?$/.test(first) && isGiven) return { namespace, deployment: second, ...of };
+  return { namespace: first, pod: second, ...of };
 }
 
 export const explain: Command = {
@@ -39,7 +44,8 @@ export const explain: Command = {
   details: `Shows the DNS answer, the service with its scope and segment, every endpoint with its rank or why it is out, what the
 policies decide and by which rule, the hops, and the identity that the destination sees. It is computed by the agent of
 the pod's node from the very model and functions that make Envoy's configuration, and compared with what Envoy holds.
-Nothing is sent. What lies behind a peer's gateway is asked of that cluster, when a context leads there.`,
+Nothing is sent. What lies behind a peer's gateway is asked of that cluster, when a context leads there. With --namespace,
+deploy/NAME stands for a pod of that Deployment.`,
   positional: "[NAMESPACE/]POD HOST:PORT",
   flags: {
     context: contextFlag,
@@ -54,10 +60,10 @@ Nothing is sent. What lies behind a peer's gateway is asked of that cluster, whe
   },
   examples: [
     "tombolo explain demo/client web.demo.mesh.internal:8000 --context cluster1",
-    "tombolo explain client web:8000 -n demo -o json",
+    "tombolo explain -n demo deploy/client web:8000 -o json",
   ],
   async run(shell, flags) {
-    const asked = askedOf(flags.positionals, flags.text("namespace") ?? "default");
+    const asked = askedOf(flags.positionals, flags.text("namespace"));
     const asJson = isJson(flags.text("output"));
     const at = await shell.connect(flags.text("context"));
     const explanation = await explanationOf(shell, at, asked, flags.list("contexts"));

@@ -61,11 +61,16 @@ const certificates: Kind = async ({ at, from, namespace, signal }) => {
   return { rows, text: certificateTable(rows) };
 };
 
-const links: Kind = async ({ at, from, signal }) => {
+const links: Kind = async ({ at, from, namespace, signal }) => {
+  if (namespace !== undefined) throw new UsageError("Links belong to the cluster as a whole; leave --namespace out.");
   if (from !== undefined) throw new UsageError("Links are known to the control plane only; leave --node out.");
   const rows = await linkRows(at, signal);
   return { rows, text: linkTable(rows) };
 };
+
+/** Beside the results, as kubectl says it. */
+const nothingText = (namespace: string | undefined): string =>
+  namespace === undefined ? "There are none" : `There are none in namespace ${namespace}`;
 
 interface Naming {
   readonly path: readonly string[];
@@ -88,7 +93,8 @@ function command({ path, summary, kind }: Naming, isAgent: boolean): Command {
       const from = await holderOf(at, wanted, shell.signal);
       const namespace = given.text("namespace");
       const { rows, text } = await kind({ at, from, namespace, signal: shell.signal, isWide: !isAgent });
-      shell.out(asJson ? `${JSON.stringify(rows, null, 2)}\n` : text);
+      if (rows.length === 0 && !asJson && !isAgent) shell.note(nothingText(namespace));
+      else shell.out(asJson ? `${JSON.stringify(rows, null, 2)}\n` : text);
       return 0;
     },
   };

@@ -94,7 +94,13 @@ reach them. Linking again changes nothing; adding a context links the new cluste
   ],
   async run(shell, flags) {
     const namespace = flags.text("namespace") ?? defaultGatewayNamespace;
-    if (flags.isSet("generate")) return generate(shell, flags, namespace);
+    if (flags.isSet("generate")) {
+      if (flags.isSet("plan")) throw new UsageError("Use either --plan or --generate, not both.");
+      return generate(shell, flags, namespace);
+    }
+    if (flags.text("context") !== undefined) {
+      throw new UsageError("--context goes with --generate; name the clusters with --contexts, or --from and --to.");
+    }
     const pairs = pairsOf(flags);
     const byContext = await meshes(shell, [...new Set(pairs.flatMap(({ from, to }) => [from, to]))]);
     if (flags.isSet("plan")) return planLinks(shell, { meshes: byContext, pairs, namespace });
@@ -125,7 +131,12 @@ export const shortLink: Command = {
 export const unlink: Command = {
   path: ["multicluster", "unlink"],
   summary: "Take links away: their endpoints leave at once",
-  flags: direction,
+  flags: {
+    contexts: { ...direction.contexts, description: "contexts of all clusters to part, both ways each" },
+    from: { ...direction.from, description: "one way: the cluster whose workloads reach the other" },
+    to: direction.to,
+    namespace: { ...gatewayNamespaceFlag, description: "only links kept in this namespace (default: in all)" },
+  },
   examples: [
     "tombolo multicluster unlink --contexts=cluster1,cluster2",
     "tombolo multicluster unlink --from alpha --to beta",

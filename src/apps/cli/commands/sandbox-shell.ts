@@ -84,6 +84,9 @@ async function lifeOf(command: string, args: readonly string[], env: Environment
   let problem: Error | undefined;
   child.once("error", (error) => (problem = error));
   const { code } = await ended(child);
-  if (problem !== undefined) throw new CommandError(`"${command}" could not be started: ${problem.message}.`);
+  if (problem !== undefined) {
+    const cause = problem.message.endsWith("ENOENT") ? "there is no such program on PATH" : problem.message;
+    throw new CommandError(`"${command}" could not be started: ${cause}.`);
+  }
   return code;
 }

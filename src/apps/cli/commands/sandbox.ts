@@ -29,6 +29,8 @@ export function clusterNames(flags: Flags): readonly string[] | undefined {
   return Array.from({ length: count }, (_, at) => `cluster${at + 1}`);
 }
 
+const nodesText = (count: number): string => `${count} node${count === 1 ? "" : "s"}`;
+
 function nodeCount(flags: Flags): number {
   const text = flags.text("nodes");
   if (text === undefined) return nodesDefault;
@@ -47,17 +49,35 @@ function nextText(summary: SandboxSummary, isBare: boolean, hasSamples: boolean)
   const [first = "cluster1", second = first] = summary.clusters.map(({ name }) => name);
   const call = `kubectl --context ${first} -n httpbin exec deploy/client-in-ambient -- curl -s in-ambient.httpbin.mesh.internal:8000/hostname`;
   const lines = isBare
-    ? [`tombolo install --context ${first}`, `kubectl --context ${first} get nodes`]
+    ? [`bin/tombolo install --context ${first}`, `kubectl --context ${first} get nodes`]
     : hasSamples
       ? [
           call,
-          `kubectl --context ${first} -n httpbin scale deployment in-ambient --replicas=0   # then call again: ${second} answers`,
+          ...(second === first
+            ? []
+            : [
+                `kubectl --context ${first} -n httpbin scale deployment in-ambient --replicas=0   # then call again: ${second} answers`,
+              ]),
         ]
       : [`kubectl --context ${first} get pods -A`];
   const check = isBare
     ? []
     : [`bin/tombolo multicluster check --contexts=${summary.clusters.map(({ name }) => name).join(",")}`];
   return `\nTry next:\n${[...lines, ...check, "bin/tombolo sandbox down"].map((line) => `  ${line}`).join("\n")}\n`;
+}
+
+/** What was asked for and holds for new clusters only: those that were there stay as they are. */
+export function ignoredFlags(
+  flags: Flags,
+  { clusters, isFlat }: Pick<SandboxSummary, "clusters" | "isFlat">,
+): string[] {
+  const wanted = flags.text("nodes");
+  const others = wanted === undefined ? [] : clusters.filter(({ nodes }) => nodes !== Number(wanted));
+  const anew = "To change it: 'tombolo sandbox down', then up again.";
+  return [
+    ...others.map(({ name, nodes }) => `${name} was there already and keeps its ${nodesText(nodes)}. ${anew}`),
+    ...(flags.isSet("flat") && !isFlat ? [`The clusters stay networks of their own, in spite of --flat. ${anew}`] : []),
+  ];
 }
 
 /** What a machine lacks is said once, with the way out; a failure of a new sandbox leaves nothing behind. */
@@ -91,6 +111,7 @@ async function bringUp(shell: Shell, flags: Flags): Promise<number> {
         progress: (text) => shell.host.log.info("sandbox", { step: text }),
       }),
     );
+    for (const warning of ignoredFlags(flags, summary)) shell.note(`Warning: ${warning}`);
     if (!isBare) {
       const wanted = summary.clusters.filter(({ name }) => clusters === undefined || clusters.includes(name));
       const connections = await Promise.all(wanted.map(({ name }) => shell.connect(name)));
@@ -169,7 +190,7 @@ export const status: Command = {
         (one) =>
           [
             one.name,
-            `${one.isReady ? "ready" : "not ready"}  ${one.nodes} node${one.nodes === 1 ? "" : "s"}  ${one.server}  log ${one.log}`,
+            `${one.isReady ? "ready" : "not ready"}  ${nodesText(one.nodes)}  ${one.server}  log ${one.log}`,
           ] as const,
       );
       shell.out(`${columns(rows)}\n`);

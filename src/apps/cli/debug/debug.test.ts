@@ -17,6 +17,13 @@ describe("what is asked", () => {
     const asked = { namespace: "shop", pod: "client", host: "web.shop.mesh.internal", port: 80 };
     expect(askedOf(["shop/client", "web.shop.mesh.internal:80"], "default")).toEqual(asked);
     expect(askedOf(["pod/client", "http://web.shop.mesh.internal:80/path"], "shop")).toEqual(asked);
+    expect(askedOf(["deploy/client", "web.shop.mesh.internal:80"], "shop")).toEqual({
+      namespace: "shop",
+      deployment: "client",
+      host: "web.shop.mesh.internal",
+      port: 80,
+    });
+    expect(askedOf(["deploy/client", "web:80"], undefined)).toMatchObject({ namespace: "deploy", pod: "client" });
     expect(askedOf(["client", "10.0.0.1:8080"], "shop")).toMatchObject({ host: "10.0.0.1", port: 8080 });
   });
 
@@ -241,7 +248,7 @@ describe("findings", () => {
   it("of the data path are good only when every request came back and every link was tried", () => {
     expect(dataPathFinding("a", [probe()], ["cluster2"])).toMatchObject({
       level: "good",
-      text: "requests went through to all nodes and to cluster2 (1 ways, slowest 3 ms)",
+      text: "requests went through to all nodes and to cluster2 (1 way, slowest 3 ms)",
     });
     const failed = dataPathFinding(
       "a",

@@ -1,5 +1,6 @@
 /** All that is known about one call, gathered from the agent of the caller's node, the control plane and the peers. */
 import { defaultSegment } from "../../../core/api/names.ts";
+import type { Pod } from "../../../core/api/pod.ts";
 import { builtin } from "../../../core/api/resources.ts";
 import type { CallExplanation } from "../../../core/explain/call.ts";
 import type { EnvoyState } from "../../../core/explain/envoy-state.ts";
@@ -8,7 +9,7 @@ import { type Outcome, outcomeOf, questionsForPeers } from "../../../core/explai
 import { isReason } from "../../../io/kube/client.ts";
 import { CommandError, type Connection, type Shell } from "../command.ts";
 import { meshOf } from "../multicluster/cluster.ts";
-import { agentOn, anyAgent, askControlPlane, explainPage, exportPage } from "./agents.ts";
+import { agentOn, anyAgent, askControlPlane, explainPage, exportPage, isReady } from "./agents.ts";
 
 export interface Scope {
   readonly scope: string;
@@ -30,26 +31,35 @@ export interface Explanation {
   readonly outcome: Outcome;
 }
 
-export interface Asked {
+/** Who calls what; any pod of a Deployment when that is named. */
+export type Asked = {
   readonly namespace: string;
-  readonly pod: string;
   readonly host: string;
   readonly port: number;
-}
+} & ({ readonly pod: string } | { readonly deployment: string });
 
-async function nodeOf(
-  { client, context }: Connection,
-  { namespace, pod }: Asked,
-  signal: AbortSignal,
-): Promise<string> {
+async function podOf({ client, context }: Connection, asked: Asked, signal: AbortSignal): Promise<Pod> {
+  const { namespace } = asked;
   try {
-    const { spec } = await client.get(builtin.pods, { namespace, name: pod }, { signal });
-    if (spec.nodeName !== undefined) return spec.nodeName;
-    throw new CommandError(`Pod ${namespace}/${pod} is not on a node yet.`);
+    if ("pod" in asked) return await client.get(builtin.pods, { namespace, name: asked.pod }, { signal });
+    const { spec } = await client.get(builtin.deployments, { namespace, name: asked.deployment }, { signal });
+    const labelSelector = Object.entries(spec.selector.matchLabels ?? {})
+      .map((pair) => pair.join("="))
+      .join(",");
+    if (labelSelector === "") {
+      throw new CommandError(
+        `Deployment ${namespace}/${asked.deployment} selects by expressions; name one of its pods.`,
+      );
+    }
+    const { items } = await client.list(builtin.pods, { namespace, labelSelector, signal });
+    const found = items.find(isReady) ?? items[0];
+    if (found !== undefined) return found;
+    throw new CommandError(`Context ${context}: Deployment ${namespace}/${asked.deployment} has no pods.`);
   } catch (error) {
     if (!isReason(error, "NotFound")) throw error;
+    const what = "pod" in asked ? `Pod ${namespace}/${asked.pod}` : `Deployment ${namespace}/${asked.deployment}`;
     throw new CommandError(
-      `Context ${context}: there is no Pod ${namespace}/${pod}.`,
+      `Context ${context}: there is no ${what}.`,
       `See 'kubectl --context ${context} get pods -A'; name it as <namespace>/<pod>.`,
     );
   }
@@ -115,9 +125,12 @@ export async function explanationOf(
   contexts: readonly string[],
 ): Promise<Explanation> {
   const { signal } = shell;
-  const agent = await agentOn(at, await nodeOf(at, asked, signal), signal);
+  const { metadata, spec } = await podOf(at, asked, signal);
+  const pod = `${asked.namespace}/${metadata.name}`;
+  if (spec.nodeName === undefined) throw new CommandError(`Pod ${pod} is not on a node yet.`);
+  const agent = await agentOn(at, spec.nodeName, signal);
   const { host, port } = asked;
-  const { call, envoy } = await explainPage(at, agent, { pod: `${asked.namespace}/${asked.pod}`, host, port });
+  const { call, envoy } = await explainPage(at, agent, { pod, host, port });
   const questions = questionsForPeers(call);
   const [scope, connections] = await Promise.all([
     scopeOf(at, call, signal),

@@ -69,7 +69,8 @@ export function dataPathFinding(context: string, probes: readonly NodeProbe[], l
   if (probes.length === 0) return warning("nothing to probe: there is one node and no link");
   const slowest = Math.round(Math.max(...probes.map(({ ms }) => ms)));
   const peers = linked.length === 0 ? "" : ` and to ${linked.join(", ")}`;
-  return good(`requests went through to all nodes${peers} (${probes.length} ways, slowest ${slowest} ms)`, details);
+  const ways = `${probes.length} way${probes.length === 1 ? "" : "s"}`;
+  return good(`requests went through to all nodes${peers} (${ways}, slowest ${slowest} ms)`, details);
 }
 
 export async function dataPathCheck(mesh: MeshOfCluster, signal: AbortSignal, sleep: Sleep): Promise<Finding> {

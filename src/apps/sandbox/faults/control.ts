@@ -13,7 +13,7 @@ import type { SandboxState } from "../state.ts";
 import { concerns, faultId, isLinkFault, isOfNetwork } from "./fault.ts";
 import type { Effect, Fault } from "./fault.ts";
 import { faultsFile, obeyedFile, readFaults, writeFaults } from "./file.ts";
-import { inject, withdraw } from "./network.ts";
+import { clusterOf, inject, withdraw } from "./network.ts";
 
 const obeyMsMax = 30_000;
 const pollMs = 20;
@@ -36,14 +36,10 @@ async function withSandbox<T>(
 }
 
 /** Every end of the fault must be of this sandbox. */
-function checkNames({ clusters }: SandboxState, effect: Effect): void {
+function checkNames(sandbox: SandboxState, effect: Effect): void {
   const names = isLinkFault(effect) ? [effect.from, effect.to] : [effect.cluster];
   for (const name of names) {
-    const found = clusters.find((one) => one.name === name);
-    if (found === undefined) {
-      const known = clusters.map((one) => one.name).join(", ");
-      throw new MachineProblem(`The sandbox has no cluster "${name}"; it has ${known}.`);
-    }
+    const found = clusterOf(sandbox, name);
     if (!("node" in effect)) continue;
     const nodes = Array.from({ length: found.nodes }, (_, at) => `${name}-node${at + 1}`);
     if (!nodes.includes(effect.node))

@@ -13,7 +13,7 @@ interface Place {
   readonly toCidr: string;
 }
 
-const clusterOf = ({ clusters }: SandboxState, name: string): ClusterState => {
+export const clusterOf = ({ clusters }: SandboxState, name: string): ClusterState => {
   const found = clusters.find((one) => one.name === name);
   if (found !== undefined) return found;
   const known = clusters.map((one) => one.name).join(", ");
