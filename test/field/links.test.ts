@@ -147,7 +147,7 @@ describe("a link with", () => {
       set(controlPort, control, addresses);
       set(dataPort, data, addresses);
       await setReady(pods === "ready");
-      const shown = control === "up" ? "True Synced" : "True Stale";
+      const shown = control === "up" ? "True Synced" : "False Stale";
       await poll(`the link to be shown as ${shown}`, async () => (await reasonOf("PeeringSucceeded")) === shown, {
         msMax: 40_000,
       });

@@ -8,8 +8,10 @@ export interface PeerState {
   readonly isStale: boolean;
   /** RFC 3339. */
   readonly lastSeen?: string;
-  /** One sentence: why there is no connection. */
+  /** One sentence: why there is no connection. Absent while there is one, and before the first attempt has ended. */
   readonly cause?: string;
+  /** CamelCase, with the cause. */
+  readonly reason?: string;
   /** Set while this peer has subscribed to our exports: its network, so that a flat one is told of pod addresses. */
   readonly subscriberNetwork?: string;
   /** The segment that the peer says it is in. */

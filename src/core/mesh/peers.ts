@@ -5,12 +5,13 @@
  */
 import type { Gateway } from "../api/mesh-kinds.ts";
 import { meshKinds } from "../api/mesh-kinds.ts";
-import { annotation, condition, gatewayClass, label, port } from "../api/names.ts";
+import { annotation, gatewayClass, label, port } from "../api/names.ts";
 import type { Collection, Index, Reader } from "../graph/collection.ts";
 import type { Graph } from "../graph/graph.ts";
 import { isDnsLabel, isDnsName } from "../api/dns-names.ts";
 import { isIp } from "../api/ip.ts";
 import type { GatewayAddress, MeshSettings, Peer } from "./model.ts";
+import { remoteConditions } from "./peer-conditions.ts";
 import type { PeerState } from "./peer-state.ts";
 import { accepted, compareAge, type Fault, type MeshCondition, type ObjectConditions, refused } from "./problem.ts";
 import type { MeshSources } from "./sources.ts";
@@ -191,49 +192,3 @@ const nobody: Peer = {
 const ownConditions = (fault: Fault | undefined): readonly MeshCondition[] => [
   fault === undefined ? accepted("The Gateway is accepted.") : refused(fault),
 ];
-
-function remoteConditions(
-  peer: Peer,
-  fault: Fault | undefined,
-  state: PeerState | undefined,
-): readonly MeshCondition[] {
-  if (fault !== undefined) {
-    return [refused(fault), { type: "Programmed", status: "False", ...fault }];
-  }
-  const isConnected = state?.isConnected === true;
-  const cause = state?.cause ?? "No connection to the peer's control plane has succeeded yet.";
-  const stale = `Peer ${peer.cluster} no longer renews what it exports; the last known state is kept.`;
-  return [
-    accepted("Resource accepted"),
-    {
-      type: "Programmed",
-      status: "True",
-      reason: "Programmed",
-      message: "This Gateway describes a peer; nothing is deployed for it.",
-    },
-    isConnected
-      ? {
-          type: condition.peerConnected,
-          status: "True",
-          reason: "Connected",
-          message: `Connected to peer ${peer.cluster}.`,
-        }
-      : { type: condition.peerConnected, status: "False", reason: "Disconnected", message: cause },
-    state === undefined || (!isConnected && !state.isStale)
-      ? { type: condition.peeringSucceeded, status: "Unknown", reason: "Pending", message: cause }
-      : state.isStale
-        ? { type: condition.peeringSucceeded, status: "False", reason: "Stale", message: stale }
-        : {
-            type: condition.peeringSucceeded,
-            status: "True",
-            reason: "Synced",
-            message: `What ${peer.cluster} exports is known here.`,
-          },
-    {
-      type: condition.peerDataPlaneProgrammed,
-      status: "True",
-      reason: "Programmed",
-      message: `Gateways: ${peer.dataPlane.map((one) => `${one.host}:${one.port}`).join(", ")}.`,
-    },
-  ];
-}

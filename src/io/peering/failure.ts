@@ -1,17 +1,17 @@
 /** Why a connection to a peer ended, as a reason and a sentence with the way out. Pure. */
 import type { Peer } from "../../core/mesh/model.ts";
 import { wrongIdentity } from "../identity/tls-credentials.ts";
-import type { PeerReason } from "./peer-state.ts";
+import type { LinkReason } from "./link-state.ts";
 
 export interface Failure {
-  readonly reason: PeerReason;
+  readonly reason: LinkReason;
   readonly message: string;
 }
 
 const unreachableHint = "Check that its east-west gateway is up and that port 15012 is open on the way.";
 
 /** Texts of grpc, Node and OpenSSL differ by version; what none of these recognises is "unreachable". */
-const kinds: readonly { readonly reason: PeerReason; readonly pattern: RegExp; readonly hint: string }[] = [
+const kinds: readonly { readonly reason: LinkReason; readonly pattern: RegExp; readonly hint: string }[] = [
   {
     reason: "WrongIdentity",
     pattern: new RegExp(wrongIdentity),

@@ -14,7 +14,7 @@ import { DeltaClient, type DeltaUpdate } from "../xds/delta-client.ts";
 import type { OpenStream } from "../xds/transport.ts";
 import { reasonOf, type Failure } from "./failure.ts";
 import { PeerRows, type ExportSink } from "./peer-rows.ts";
-import type { PeerPhase, PeerState } from "./peer-state.ts";
+import type { LinkPhase, LinkState } from "./link-state.ts";
 import { controlPlaneIdentity, peerHeader, peeringTypes, peerNodePrefix } from "./wire-names.ts";
 
 const retryMsMin = 250;
@@ -26,7 +26,7 @@ const leaseMsMin = 100;
 const leaseMsMax = 120_000;
 
 export interface PeerSink extends ExportSink {
-  setPeerState(peerKey: string, state: PeerState): void;
+  setLinkState(peerKey: string, state: LinkState): void;
   /** The link is gone: its state and all exports that came under this key go with it, at once. */
   removePeer(peerKey: string): void;
 }
@@ -60,7 +60,7 @@ export class PeerLink {
   #isSynced = false;
   #wasLive = false;
   #cancelLease: () => void = () => undefined;
-  #state: PeerState | undefined;
+  #state: LinkState | undefined;
 
   constructor(host: Host, key: string, peer: Peer, options: LinkOptions) {
     this.#host = host;
@@ -282,7 +282,7 @@ export class PeerLink {
     else if (!isLeaseRunning) this.#say(this.#wasLive ? "stale" : "refused", failure);
   }
 
-  #say(phase: PeerPhase, { reason, message }: Failure): void {
+  #say(phase: LinkPhase, { reason, message }: Failure): void {
     if (this.#closed.signal.aborted) return;
     const previous = this.#state;
     const isSame = previous?.phase === phase && previous.reason === reason && previous.message === message;
@@ -297,7 +297,7 @@ export class PeerLink {
       ...(this.#info && { info: this.#info }),
       ...(this.#address !== undefined && { address: this.#address }),
     };
-    this.#options.sink.setPeerState(this.#key, this.#state);
+    this.#options.sink.setLinkState(this.#key, this.#state);
   }
 
   /** Like the clock's sleep, but a redial ends it. */

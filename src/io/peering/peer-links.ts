@@ -4,6 +4,7 @@
  */
 import type { Peer } from "../../core/mesh/model.ts";
 import type { Host } from "../host/host.ts";
+import type { Failure } from "./failure.ts";
 import { PeerLink, type LinkOptions } from "./peer-link.ts";
 
 /** Peers that one control plane may have; each costs one stream. */
@@ -30,6 +31,10 @@ export class PeerLinks {
     const entry = this.#entriesByKey.get(key);
     if (!entry && this.#entriesByKey.size >= peersMax) {
       this.#host.log.error("peering.full", { peer: key, peers: peersMax });
+      this.#refuse(key, peer.cluster, {
+        reason: "TooManyPeers",
+        message: `A control plane links to ${peersMax} peers at most; delete remote Gateways that are not needed.`,
+      });
       return;
     }
     if (entry && entry.peer.cluster !== peer.cluster) {
@@ -46,7 +51,7 @@ export class PeerLinks {
   /** The Peer row is gone: its exports go at once, and a duplicate may take its place. */
   removePeer(key: string): void {
     const entry = this.#entriesByKey.get(key);
-    if (!entry) return;
+    if (!entry) return this.#options.sink.removePeer(key);
     this.#entriesByKey.delete(key);
     if (entry.link) entry.link.close();
     else this.#options.sink.removePeer(key);
@@ -63,6 +68,10 @@ export class PeerLinks {
     this.#entriesByKey.clear();
   }
 
+  #refuse(key: string, cluster: string, failure: Failure): void {
+    this.#options.sink.setLinkState(key, { cluster, phase: "refused", ...failure, sinceMs: this.#host.clock.now() });
+  }
+
   /** Exactly one row per cluster has a link: the one that has it already, else the first by key. */
   #elect(cluster: string): void {
     const rivals = [...this.#entriesByKey].filter(([, { peer }]) => peer.cluster === cluster);
@@ -70,12 +79,9 @@ export class PeerLinks {
     const winner = sorted.find(([, { link }]) => link) ?? sorted[0];
     const losers = sorted.filter((rival) => rival !== winner);
     for (const [key] of losers) {
-      this.#options.sink.setPeerState(key, {
-        cluster,
-        phase: "refused",
+      this.#refuse(key, cluster, {
         reason: "DuplicatePeer",
         message: `Cluster ${cluster} is already linked by Gateway ${winner?.[0]}; delete one of the two.`,
-        sinceMs: this.#host.clock.now(),
       });
     }
     if (!winner || winner[1].link) return;

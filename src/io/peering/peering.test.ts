@@ -16,7 +16,7 @@ import { TrustBundles } from "../identity/trust.ts";
 import { DeltaServer } from "../xds/delta-server.ts";
 import { ExportServer } from "./export-server.ts";
 import { PeerLinks } from "./peer-links.ts";
-import { peerConditions, type PeerState } from "./peer-state.ts";
+import type { LinkState } from "./link-state.ts";
 import { peeringTypes } from "./wire-names.ts";
 
 const silent = () => undefined;
@@ -52,7 +52,7 @@ interface World {
   readonly links: PeerLinks;
   readonly port: number;
   readonly rows: Map<string, Export>;
-  readonly states: Map<string, PeerState>;
+  readonly states: Map<string, LinkState>;
   /** Every call of the sink, in order. */
   readonly calls: string[];
   stopLease(): void;
@@ -101,7 +101,7 @@ async function controlPlane(cluster: string, options: Options): Promise<World> {
   const lease = new AbortController();
   void exports.run(lease.signal);
   const rows = new Map<string, Export>();
-  const states = new Map<string, PeerState>();
+  const states = new Map<string, LinkState>();
   const calls: string[] = [];
   const peersByRow = new Map<string, string>();
   const sink = {
@@ -114,7 +114,7 @@ async function controlPlane(cluster: string, options: Options): Promise<World> {
       calls.push(`remove ${peer} ${name}`);
       rows.delete(name);
     },
-    setPeerState: (peer: string, state: PeerState) => {
+    setLinkState: (peer: string, state: LinkState) => {
       calls.push(`state ${peer} ${state.phase}`);
       states.set(peer, state);
     },
@@ -221,12 +221,7 @@ describe("a link", () => {
     b.exports.removeExport("b/shop/one");
     await until("removal", () => a.rows.size === 1);
     expect(b.rows.size).toBe(0);
-    const statuses = peerConditions(a.states.get(key)!, peerOf(b)).map(({ type, status }) => `${type}=${status}`);
-    expect(statuses).toEqual([
-      "gloo.solo.io/PeerConnected=True",
-      "gloo.solo.io/PeeringSucceeded=True",
-      "gloo.solo.io/PeerDataPlaneProgrammed=True",
-    ]);
+    expect(a.states.get(key)).toMatchObject({ phase: "live", reason: "Connected", message: "Cluster b is connected." });
   });
 
   it("that is removed takes its rows at once", async () => {
@@ -279,8 +274,6 @@ describe("a link that is cut", () => {
     await until("stale", () => phaseOf(a) === "stale");
     expect(a.states.get(key)!.message).toMatch(/Cluster b .*its services are kept as they were/);
     expect([...a.rows.keys()]).toEqual(["b/shop/one"]);
-    const conditions = peerConditions(a.states.get(key)!, peerOf(b));
-    expect(conditions.map(({ status }) => status)).toEqual(["False", "True", "True"]);
     relay.cut();
     relay.heal();
     await until("live again", () => phaseOf(a) === "live");

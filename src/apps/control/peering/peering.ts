@@ -13,15 +13,13 @@ import { isoSeconds } from "../../../io/host/iso-time.ts";
 import type { CertificateSource } from "../../../io/identity/tls-credentials.ts";
 import { ExportServer } from "../../../io/peering/export-server.ts";
 import { PeerLinks } from "../../../io/peering/peer-links.ts";
-import { peerConditions } from "../../../io/peering/peer-state.ts";
-import type { PeerState } from "../../../io/peering/peer-state.ts";
+import type { LinkState } from "../../../io/peering/link-state.ts";
 import { peerHeader } from "../../../io/peering/wire-names.ts";
 import type { DeltaServer, StreamPeer } from "../../../io/xds/delta-server.ts";
 import type { OpenStream } from "../../../io/xds/transport.ts";
 import type { ResourceSource } from "../../../io/xds/resource-source.ts";
 import { Kept } from "../kept.ts";
 import type { PeerTrust } from "../trust/peer-trust.ts";
-import type { WantedCondition } from "../writers/merge-conditions.ts";
 
 export interface PeeringOptions {
   readonly mesh: Mesh;
@@ -46,7 +44,7 @@ export class Peering {
   private readonly links: PeerLinks;
   /** Key of the Peer row → names of the exports that came over its link. */
   private readonly namesByPeer = new Map<string, Set<string>>();
-  private readonly statesByPeer = new Map<string, PeerState>();
+  private readonly statesByPeer = new Map<string, LinkState>();
   /** Cluster → network, per open stream of a peer that reads our exports. */
   private readonly subscribers = new Map<StreamPeer, { readonly cluster: string; readonly network: string }>();
   /** Cluster → names of exports that are known from an earlier life only. */
@@ -68,7 +66,7 @@ export class Peering {
       sink: {
         setExport: (peer, row) => this.setExport(peer, row),
         removeExport: (peer, name) => this.removeExport(peer, name),
-        setPeerState: (peer, state) => this.setState(peer, state),
+        setLinkState: (peer, state) => this.setState(peer, state),
         removePeer: (peer) => this.removePeer(peer),
       },
     });
@@ -134,16 +132,6 @@ export class Peering {
     },
   };
 
-  /** The peering conditions of a remote Gateway, by its key. */
-  conditions(key: string): readonly WantedCondition[] {
-    const state = this.statesByPeer.get(key);
-    const peer = this.options.mesh.peers.rows.get(key);
-    return state === undefined || peer === undefined ? [] : peerConditions(state, peer);
-  }
-
-  /** Called with the key of a remote Gateway whose conditions may have changed. */
-  stateChanged: (key: string) => void = () => undefined;
-
   private self(): PeerInfoRow {
     const { settings, mesh, version } = this.options;
     const { cluster, network, trustDomain } = settings;
@@ -174,14 +162,13 @@ export class Peering {
     this.options.schedule();
   }
 
-  private setState(peer: string, state: PeerState): void {
+  private setState(peer: string, state: LinkState): void {
     const before = this.statesByPeer.get(peer);
     this.statesByPeer.set(peer, state);
     if (before !== undefined && before.cluster !== state.cluster) this.writeState(before.cluster);
     // A live peer has said all that it exports: what is only remembered is gone.
     if (state.phase === "live") this.forget(state.cluster);
     this.writeState(state.cluster);
-    this.stateChanged(peer);
     this.settled();
   }
 
@@ -206,18 +193,18 @@ export class Peering {
   /** One row per cluster: a link of ours, a stream of theirs, or both. */
   private writeState(cluster: string): void {
     const { peerStates } = this.options.mesh.sources;
-    const isUsed = (state: PeerState) => state.cluster === cluster && state.reason !== "DuplicatePeer";
+    const isUsed = (state: LinkState) => state.cluster === cluster && state.reason !== "DuplicatePeer";
     const state = [...this.statesByPeer.values()].find(isUsed);
     const subscriber = [...this.subscribers.values()].find((one) => one.cluster === cluster);
     if (state === undefined && subscriber === undefined) peerStates.delete(cluster);
     else {
-      const isConnected = state?.phase === "live";
+      const { phase } = state ?? {};
       peerStates.set(cluster, {
         cluster,
-        isConnected,
-        isStale: state !== undefined && state.phase !== "live" && state.phase !== "connecting",
+        isConnected: phase === "live",
+        isStale: phase === "stale",
         ...(state && { lastSeen: isoSeconds(state.sinceMs) }),
-        ...(state && !isConnected && { cause: state.message }),
+        ...(state && isTold(state) && { reason: state.reason, cause: state.message }),
         ...(subscriber && { subscriberNetwork: subscriber.network }),
         ...(state?.info && { segment: state.info.segment }),
         ...(state?.info?.segments && { segments: state.info.segments }),
@@ -243,15 +230,10 @@ export class Peering {
   }
 }
 
+/** What the first attempt comes to is not known before it has ended. */
+const isTold = ({ phase }: LinkState): boolean => phase === "stale" || phase === "refused";
+
 function headerOf(peer: StreamPeer, name: string): string {
   const [value] = peer.metadata.get(name);
   return typeof value === "string" ? value : "";
-}
-
-/** Conditions by type, the later list winning. */
-export function combined(
-  first: readonly WantedCondition[],
-  second: readonly WantedCondition[],
-): readonly WantedCondition[] {
-  return [...new Map([...first, ...second].map((one) => [one.type, one])).values()];
 }

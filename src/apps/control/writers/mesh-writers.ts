@@ -11,7 +11,6 @@ import type { Informer } from "../../../io/kube/informer.ts";
 import { gatewayController } from "../gateways/controller.ts";
 import type { Inputs } from "../inputs.ts";
 import type { ControlSettings, Self } from "../settings.ts";
-import { combined } from "../peering/peering.ts";
 import { exportMemory } from "../peering/remembered-exports.ts";
 import type { Peering } from "../peering/peering.ts";
 import type { CaSource } from "../trust/ca-keeper.ts";
@@ -156,9 +155,9 @@ function status<T extends KubeObject & { status?: object }>(
   return writer;
 }
 
-function gateways({ host, client, inputs, mesh, settings, peering, failed }: WriterContext): Reconciler {
+function gateways({ host, client, inputs, mesh, settings, failed }: WriterContext): Reconciler {
   const conditions = (key: string): readonly WantedCondition[] =>
-    combined((mesh.conditions.rows.get(`gateways/${key}`)?.conditions ?? []).map(asWritten), peering.conditions(key));
+    (mesh.conditions.rows.get(`gateways/${key}`)?.conditions ?? []).map(asWritten);
   const controller = gatewayController(host, client, {
     settings,
     gateways: inputs.gateways,
@@ -168,7 +167,6 @@ function gateways({ host, client, inputs, mesh, settings, peering, failed }: Wri
     conditions,
     failed,
   });
-  peering.stateChanged = (key) => controller.touch(key);
   mesh.graph.watch(mesh.conditions, (changes) => {
     for (const { key } of changes) if (key.startsWith("gateways/")) controller.touch(key.slice("gateways/".length));
   });
