@@ -22,11 +22,14 @@ import type { HttpKubeClient } from "../../src/io/kube/http-client.ts";
 
 const host = systemHost("warn");
 const stop = new AbortController();
+/** What the control plane warns of. */
+const warnings: string[] = [];
 const adminToken = "admin-of-the-control-test";
 const settings = { ...defaultSettings, cluster: "one", network: "one" };
 let api: ApiServer;
 let client: HttpKubeClient;
 let control: ControlPlane;
+const accounts: HttpKubeClient[] = [];
 
 const unavailable = () => Promise.reject(new Error("This test has no nodes."));
 const nodeStreams = { exec: unavailable, attach: unavailable, portForward: unavailable, logs: unavailable };
@@ -64,7 +67,10 @@ beforeAll(async () => {
   await install(host, client, settings, { dryRun: false, wait: false, signal: stop.signal, say: () => undefined });
   const read = parseSettings(meshJson(settings));
   if (!read.ok) throw new Error(read.problems.join(" "));
-  control = await startControlPlane(host, client, {
+  const warn = (event: string, fields?: Readonly<Record<string, unknown>>) => {
+    warnings.push(`${event} ${JSON.stringify(fields)}`);
+  };
+  control = await startControlPlane({ ...host, log: { ...host.log, warn } }, await clientOf("tombolod"), {
     settings: read.settings,
     self: { podName: "tombolod-1", podIp: "127.0.0.1", nodeName: "", namespace: "istio-system" },
     listeners: { address: "127.0.0.1", controlPlane: 0, metrics: 0, readiness: 0, debug: 0 },
@@ -75,9 +81,21 @@ beforeAll(async () => {
 afterAll(async () => {
   await control?.stop();
   stop.abort(new Error("the test ended"));
-  client?.close();
+  for (const one of [...accounts, client]) one?.close();
   await api?.close();
 });
+
+/** A client with the token and so with the rights of one of the mesh's own ServiceAccounts, no more. */
+async function clientOf(account: string): Promise<HttpKubeClient> {
+  const ref = { name: account, namespace: "istio-system" };
+  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 3_600 } };
+  const issued = await client.post(builtin.serviceAccounts, ref, "token", body);
+  // The answer of a TokenRequest.
+  const { status } = issued as { readonly status: { readonly token: string } };
+  const made = httpKubeClient(host, { ...client.endpoint, credentials: fixedCredential({ token: status.token }) });
+  accounts.push(made);
+  return made;
+}
 
 const eventually = async <T>(read: () => Promise<T | undefined>, what: string): Promise<T> => {
   let found: T | undefined;
@@ -174,4 +192,51 @@ test("a Gateway of class istio-eastwest becomes a Deployment and a LoadBalancer,
       () => true,
     );
   await eventually(gone, "the Deployment to be collected");
+});
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+test("a right that is taken away is named with the way out, and forgotten when it is back", async () => {
+  const ref = { name: "tombolod" };
+  // The server's schema of ClusterRoles has seen it.
+  const rules = (await client.get(builtin.clusterRoles, ref))["rules"] as readonly Rule[];
+  const without = rules.filter(({ resources }) => !resources.includes("serviceentries"));
+  expect(without).toHaveLength(rules.length - 1);
+  const setRules = (next: readonly Rule[]) =>
+    client.patch(builtin.clusterRoles, ref, { type: "merge", body: { rules: next } });
+  const named = () => [...control.mesh.problems.rows.values()].find(({ reason }) => reason === "MissingPermission");
+  expect(named()).toBeUndefined();
+  await setRules(without);
+  const service = (name: string): Service => ({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, namespace: "shop", labels: { [label.serviceScope]: "global" } },
+    spec: { selector: { app: name }, ports: [{ name: "http", port: 80 }] },
+  });
+  for (const name of ["late", "later", "last"]) await client.create(builtin.services, service(name));
+  const problem = await eventually(() => Promise.resolve(named()), "the missing right among the problems");
+  expect(problem).toMatchObject({ kind: "ClusterRole", name: "tombolod" });
+  expect(problem.message).toBe(
+    "The ServiceAccount of tombolod may not create serviceentries of networking.istio.io in namespace istio-system.",
+  );
+  expect(problem.remedy).toContain("tombolo install");
+  const event = await eventually(async () => {
+    const { items } = await client.list(builtin.events, { namespace: "default" });
+    return items.find((one) => one["reason"] === "MissingPermission");
+  }, "the Event on the ClusterRole");
+  expect(event["message"]).toContain(problem.message);
+  await control.written();
+  // Three objects, and more tries than that: one line.
+  const lines = () => warnings.filter((line) => line.startsWith("kube.forbidden"));
+  expect(lines()).toHaveLength(1);
+  expect(lines()[0]).toContain('"verb":"create","resource":"serviceentries"');
+  const late = { name: "autogen.shop.late", namespace: "istio-system" };
+  await expect(client.get(meshKinds.serviceEntries, late)).rejects.toMatchObject({ reason: "NotFound" });
+  await setRules(rules);
+  await eventually(() => client.get(meshKinds.serviceEntries, late).catch(() => undefined), "the entry to be written");
+  await eventually(async () => named() === undefined, "the problem to go");
 });

@@ -16,6 +16,7 @@ import type { Host } from "../../io/host/host.ts";
 import { isReason, type KubeClient } from "../../io/kube/client.ts";
 import { httpKubeClient } from "../../io/kube/http-client.ts";
 import { inClusterEndpoint } from "../../io/kube/in-cluster.ts";
+import { noticeRefusals } from "../../io/kube/refusals.ts";
 import { Captor } from "./capture/captor.ts";
 import { captureEffects, clearNode } from "./capture/effects.ts";
 import { NodePods } from "./capture/node-pods.ts";
@@ -214,7 +215,9 @@ async function modelSynced(host: Host, model: DeltaClient, signal: AbortSignal):
 export async function runNode(host: Host, config: AgentConfig, around: Surroundings): Promise<void> {
   const { signal } = around;
   const envoyEnd = new AbortController();
-  const client = httpKubeClient(host, await inClusterEndpoint(host, around.env));
+  const client = noticeRefusals(host, httpKubeClient(host, await inClusterEndpoint(host, around.env)), {
+    role: agentName,
+  });
   const names = new WatchedNames(host, systemLookup, () => proxy.source.refresh());
   const { replica, view, podsByUid } = emptyModel(config, { probe: probeEnds(config), names });
   const certificates = new NodeCertificates(host, config, replica);

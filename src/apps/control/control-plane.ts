@@ -17,6 +17,8 @@ import { serverCredentials } from "../../io/identity/tls-credentials.ts";
 import type { KubeClient } from "../../io/kube/client.ts";
 import { startElection } from "../../io/kube/leader.ts";
 import type { Leadership } from "../../io/kube/leader.ts";
+import { noticeRefusals } from "../../io/kube/refusals.ts";
+import type { Refusal } from "../../io/kube/refusals.ts";
 import type { OpenStream } from "../../io/xds/transport.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { ControlMetrics } from "./health/control-metrics.ts";
@@ -130,8 +132,10 @@ class Replica implements ControlPlane {
   private isSettled = false;
   private controlPlanePort = 0;
 
-  constructor(host: Host, client: KubeClient, options: ControlPlaneOptions) {
+  constructor(host: Host, given: KubeClient, options: ControlPlaneOptions) {
     const { settings, self } = options;
+    const heard = (key: string, refusal: Refusal, isRefused: boolean) => this.tellOfRefusal(key, refusal, isRefused);
+    const client = noticeRefusals(host, given, { role: controlPlaneName, changed: heard });
     const { signal } = this.stopping;
     // Every informer, writer and link listens to it.
     setMaxListeners(0, signal);
@@ -284,6 +288,15 @@ class Replica implements ControlPlane {
     tellByEvent(this.host, this.client, problem, telling).catch((error: unknown) => {
       this.host.log.warn("ca.event", { cause: errorText(error) });
     });
+  }
+
+  /** A missing right is nobody's object, so the role that lacks it carries the Event. */
+  private tellOfRefusal(key: string, { message, remedy }: Refusal, isRefused: boolean): void {
+    const { reports } = this.mesh.sources;
+    const about = { kind: "ClusterRole", namespace: "", name: controlPlaneName, reason: "MissingPermission" } as const;
+    if (isRefused) reports.set(`reported/permission/${key}`, { ...about, message, remedy, shownAs: "event" });
+    else reports.delete(`reported/permission/${key}`);
+    this.commits.schedule();
   }
 
   private commit(): void {
