@@ -16,6 +16,7 @@ import {
   listType,
   mapType,
 } from "@bufbuild/cel";
+import { quantityNumber } from "../schema/quantity.ts";
 import { isIp, isIpv4, parseIp } from "../../../core/api/ip.ts";
 import { isCidr, quantityPattern } from "../schema/formats.ts";
 import { optionalIndex, optionalSelect } from "./cel-optional.ts";
@@ -122,32 +123,9 @@ const addresses: readonly CelFunc[] = [
   ),
 ];
 
-const scales: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
-const quantityValue = (text: string): number => {
-  const [, number = "", suffix = ""] = /^([+-]?[\d.]+)(.*)$/.exec(text) ?? [];
-  return /^[eE][+-]?\d+$/.test(suffix) ? Number(`${number}${suffix}`) : Number(number) * (scales[suffix] ?? 1);
-};
-
 const compareQuantities = (name: string, test: (left: number, right: number) => boolean): CelFunc =>
   celMethod(name, opaque, [opaque], BOOL, function (this: CelMap, other) {
-    return test(quantityValue(unbox(this, "quantity")), quantityValue(unbox(other, "quantity")));
+    return test(quantityNumber(unbox(this, "quantity")), quantityNumber(unbox(other, "quantity")));
   });
 
 const quantities: readonly CelFunc[] = [
@@ -159,19 +137,19 @@ const quantities: readonly CelFunc[] = [
   compareQuantities("isGreaterThan", (left, right) => left > right),
   compareQuantities("isLessThan", (left, right) => left < right),
   celMethod("compareTo", opaque, [opaque], INT, function (this: CelMap, other) {
-    return BigInt(Math.sign(quantityValue(unbox(this, "quantity")) - quantityValue(unbox(other, "quantity"))));
+    return BigInt(Math.sign(quantityNumber(unbox(this, "quantity")) - quantityNumber(unbox(other, "quantity"))));
   }),
   celMethod("isInteger", opaque, [], BOOL, function (this: CelMap) {
-    return Number.isSafeInteger(quantityValue(unbox(this, "quantity")));
+    return Number.isSafeInteger(quantityNumber(unbox(this, "quantity")));
   }),
   celMethod("asInteger", opaque, [], INT, function (this: CelMap) {
-    return BigInt(quantityValue(unbox(this, "quantity")));
+    return BigInt(quantityNumber(unbox(this, "quantity")));
   }),
   celMethod("asApproximateFloat", opaque, [], DOUBLE, function (this: CelMap) {
-    return quantityValue(unbox(this, "quantity"));
+    return quantityNumber(unbox(this, "quantity"));
   }),
   celMethod("sign", opaque, [], INT, function (this: CelMap) {
-    return BigInt(Math.sign(quantityValue(unbox(this, "quantity"))));
+    return BigInt(Math.sign(quantityNumber(unbox(this, "quantity"))));
   }),
 ];
 
