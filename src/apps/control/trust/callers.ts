@@ -88,7 +88,8 @@ export class Callers {
     }
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(status.user?.username ?? "") ?? [];
     if (namespace === undefined || name === undefined) throw new Error("The token is not that of a service account.");
-    if (status.audiences !== undefined && !status.audiences.includes(tokenAudience)) {
+    // Absent, it means that no audience was looked at: any token for the API server would do.
+    if (status.audiences?.includes(tokenAudience) !== true) {
       throw new Error(`The service-account token is not meant for audience ${tokenAudience}.`);
     }
     const identity = spiffeId(this.trustDomain, namespace, name);
