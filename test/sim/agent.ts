@@ -5,7 +5,8 @@
 import type { AgentConfig } from "../../src/apps/agent/config.ts";
 import { trustDomainsOf } from "../../src/apps/agent/certificates.ts";
 import { modelClient } from "../../src/apps/agent/model.ts";
-import { emptyModel, followReplica } from "../../src/apps/agent/node.ts";
+import { followReplica } from "../../src/apps/agent/follow-model.ts";
+import { emptyModel } from "../../src/apps/agent/node-view.ts";
 import { sniClusterName, sniOf, trustSecretName } from "../../src/core/envoy/names.ts";
 import { envoyPushOrder, envoyType } from "../../src/core/envoy/resource.ts";
 import type { EnvoyResource, JsonObject, TypeUrl } from "../../src/core/envoy/resource.ts";

@@ -5,6 +5,7 @@ import type { GatewayView } from "../../core/envoy/view.ts";
 import { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { joinPath } from "../../io/host/files.ts";
+import { whenAborted } from "../../io/host/when-aborted.ts";
 import type { AgentConfig } from "./config.ts";
 import type { EnvoyAdmin } from "./envoy/admin.ts";
 import { modelPages } from "./debug/model-pages.ts";
@@ -71,7 +72,7 @@ export async function runGateway(host: Host, config: AgentConfig, around: Surrou
     isEnvoyCurrent: proxy.isCurrent(),
   });
   const debug = await serveDebug(modelPages({ ...view, status }));
-  around.signal.addEventListener("abort", () => {
+  whenAborted(around.signal, () => {
     void drained(host, proxy.admin, config.drainMs).finally(() => envoyEnd.abort(around.signal.reason));
   });
   await proxy.running;

@@ -1,7 +1,7 @@
 /** What an agent keeps of a row is equal to the row, and shares what rows have in common. */
 import { expect, test } from "vitest";
 import type { MeshService, Workload } from "../../core/mesh/model.ts";
-import { KeptRows } from "./kept-rows.ts";
+import { keptService, keptWorkload } from "./kept-rows.ts";
 
 const workload = (): Workload => ({
   uid: "c2/Remote/default/shop/web",
@@ -42,18 +42,16 @@ const service = (): MeshService => ({
 });
 
 test("no field is lost, whether optional ones are there or not", () => {
-  const kept = new KeptRows();
   const { remote: _remote, ...pod } = workload();
   const { exportedAs: _exportedAs, ...plain } = service();
-  for (const row of [workload(), pod]) expect(kept.workload(row.uid, row)).toStrictEqual(row);
-  for (const row of [service(), plain]) expect(kept.service(row)).toStrictEqual(row);
+  for (const row of [workload(), pod]) expect(keptWorkload(row.uid, row)).toStrictEqual(row);
+  for (const row of [service(), plain]) expect(keptService(row)).toStrictEqual(row);
 });
 
 test("equal parts of different rows are kept once", () => {
-  const kept = new KeptRows();
   const [one, other] = [workload(), { ...workload(), uid: "c2/Remote/default/shop/web/2" }];
-  const [first, second] = [kept.workload(one.uid, one), kept.workload(other.uid, other)];
+  const [first, second] = [keptWorkload(one.uid, one), keptWorkload(other.uid, other)];
   expect(second.services).toBe(first.services);
   expect(second.remote?.gateways).toBe(first.remote?.gateways);
-  expect(kept.service(service()).ports).toBe(kept.service(service()).ports);
+  expect(keptService(service()).ports).toBe(keptService(service()).ports);
 });

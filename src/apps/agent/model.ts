@@ -5,7 +5,7 @@ import type { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { DeltaClient, type DeltaUpdate, type ReceivedResource } from "../../io/xds/delta-client.ts";
 import type { AgentConfig } from "./config.ts";
-import { KeptRows } from "./kept-rows.ts";
+import { keptService, keptWorkload } from "./kept-rows.ts";
 import type { OpenStream } from "../../io/xds/transport.ts";
 import { channelOptions, controlPlaneCredentials, token as readToken } from "./control-plane.ts";
 
@@ -13,15 +13,6 @@ import { channelOptions, controlPlaneCredentials, token as readToken } from "./c
 function remove(replica: MeshReplica, name: string): void {
   if (replica.workload(name) !== undefined) replica.removeWorkload(name);
   else replica.removeService(name);
-}
-
-/** What the rows of each replica have in common. */
-const keptByReplica = new WeakMap<MeshReplica, KeptRows>();
-
-function keptIn(replica: MeshReplica): KeptRows {
-  const kept = keptByReplica.get(replica) ?? new KeptRows();
-  keptByReplica.set(replica, kept);
-  return kept;
 }
 
 function take({ name, bytes }: ReceivedResource, type: string, replica: MeshReplica): string | undefined {
@@ -33,9 +24,8 @@ function take({ name, bytes }: ReceivedResource, type: string, replica: MeshRepl
   }
   const row = decodeAddress(bytes);
   if (!row.ok) return row.problem;
-  const kept = keptIn(replica);
-  if (row.value.kind === "workload") replica.setWorkload(kept.workload(name, row.value.workload));
-  else replica.setService(kept.service(row.value.service));
+  if (row.value.kind === "workload") replica.setWorkload(keptWorkload(name, row.value.workload));
+  else replica.setService(keptService(row.value.service));
   return undefined;
 }
 

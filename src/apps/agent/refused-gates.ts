@@ -50,6 +50,7 @@ export class RefusedGates {
     const pod = this.#podOf(name);
     if (pod === undefined) return;
     const policies = this.#options.policiesOf(pod).slice(0, policiesMax);
+    for (const uid of this.#closed.keys()) if (!this.#options.podsByUid.has(uid)) this.#closed.delete(uid);
     const text = refusedGateText({ policies, message: message.slice(0, messageMax) });
     if (this.#closed.get(pod.uid) === text) return;
     this.#closed.set(pod.uid, text);
@@ -75,7 +76,7 @@ export class RefusedGates {
     this.#unwritten.set(pod.uid, { pod, text });
     if (this.#writing.has(pod.uid)) return;
     this.#writing.add(pod.uid);
-    void this.#writeAll(pod.uid).finally(() => this.#writing.delete(pod.uid));
+    void this.#writeAll(pod.uid);
   }
 
   async #writeAll(uid: string): Promise<void> {
@@ -100,5 +101,7 @@ export class RefusedGates {
       }
       if (this.#unwritten.get(uid) === note) this.#unwritten.delete(uid);
     }
+    // Here and not when the promise has settled: what comes in between would be written by nobody.
+    this.#writing.delete(uid);
   }
 }

@@ -40,14 +40,18 @@ export class NodePods implements AnnouncementHandlers {
     this.synced = Promise.all([this.#pods.synced, this.#namespaces.synced]).then(() => {
       this.#isSynced = true;
     });
+    // Whoever does not wait for the caches must not see their end as a crash.
+    this.synced.catch(() => undefined);
   }
 
   /**
    * Begins to tell the captor, once both caches are filled: a missing namespace must not look like a missing label.
    * `modelSynced`: before the model is there, pods would be sent past the mesh, since no address is known to be in it.
    */
-  async run(captor: Captor, modelSynced: Promise<void>): Promise<void> {
-    await Promise.all([this.synced, modelSynced]);
+  async run(captor: Captor, modelSynced: Promise<void>, signal: AbortSignal): Promise<void> {
+    // The caches and the model may both never be filled; an agent that ends then captures nobody.
+    await Promise.all([this.synced, modelSynced]).catch(() => undefined);
+    if (signal.aborted) return;
     this.#captor = captor;
     this.#pods.onChange((changes) => {
       for (const { before, after } of changes) {
