@@ -19,7 +19,7 @@ export interface ChangeResult {
 }
 
 /** `kubectl proxy`, so that a change costs one request and not the start of a program. */
-async function apiProxy(kube: Kube): Promise<{ url: string; end: () => void }> {
+export async function apiProxy(kube: Kube): Promise<{ url: string; end: () => void }> {
   const child = spawn("kubectl", ["--context", cluster, "proxy", "--port=0"], { env: kube.env });
   const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
   const address = /127\.0\.0\.1:\d+/.exec(line)?.[0];

@@ -1,6 +1,6 @@
 /**
  * All benches, one after the other, and the report of them. Run by scripts/bench.mjs as root. Usage: main.js ROOT
- * [part...]; with parts (sandbox, api-server, scale, peers) only these run and their figures are printed, not written.
+ * [part...]; with parts (sandbox, kubectl, api-server, scale, peers) only these run and their figures are printed, not written.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
@@ -11,6 +11,7 @@ import type { ApiServerResult } from "./api-server.ts";
 import { measureChanges } from "./changes.ts";
 import { deploy, measureDataPath } from "./data-path.ts";
 import { Kube } from "./kube.ts";
+import { measureKubectl, type KubectlResult } from "./kubectl-streams.ts";
 import { descendantsOf, processes, rssOf } from "./process-stats.ts";
 import type { PeersResult } from "./peers.ts";
 import { type Report, reportText, type SandboxResult } from "./report.ts";
@@ -67,7 +68,22 @@ async function sandbox(): Promise<SandboxResult> {
     await deploy(kube);
     const paths = await measureDataPath(kube, say);
     const change = await measureChanges(kube);
-    return { upSeconds, paths, change, memory: memoryOf(folder) };
+    const memory = memoryOf(folder);
+    const kubectl = await measureKubectl(kube);
+    return { upSeconds, paths, change, memory, kubectl };
+  } finally {
+    await takeDown(folder);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** In a sandbox of its own, without a mesh. */
+async function kubectlOnly(): Promise<KubectlResult> {
+  const folder = mkdtempSync(join(tmpdir(), "tombolo-bench-"));
+  try {
+    const failure = await bringUp(folder, ["--bare", "--clusters", "cluster1", "--nodes", "2"]);
+    if (failure !== undefined) throw new Error(failure);
+    return await measureKubectl(new Kube(folder));
   } finally {
     await takeDown(folder);
     rmSync(folder, { recursive: true, force: true });
@@ -101,7 +117,7 @@ async function peers(): Promise<readonly PeersResult[]> {
   return results;
 }
 
-const parts = { sandbox, "api-server": apiServer, scale, peers } as const;
+const parts = { sandbox, kubectl: kubectlOnly, "api-server": apiServer, scale, peers } as const;
 
 function machineText(): string {
   const [first] = cpus();

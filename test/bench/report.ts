@@ -3,6 +3,7 @@ import type { ApiServerResult } from "./api-server.ts";
 import type { ChangeResult } from "./changes.ts";
 import { connectionCounts, type LoadFigure, type PathResult } from "./data-path.ts";
 import type { ScaleResult } from "./scale.ts";
+import type { KubectlResult } from "./kubectl-streams.ts";
 import { podsPerService } from "./world.ts";
 
 export interface SandboxResult {
@@ -10,6 +11,7 @@ export interface SandboxResult {
   readonly paths: readonly PathResult[];
   readonly change: ChangeResult;
   readonly memory: readonly { readonly what: string; readonly rss: number }[];
+  readonly kubectl: KubectlResult;
 }
 
 export interface Report {
@@ -108,7 +110,31 @@ interface Target {
   readonly isMet: boolean;
 }
 
-function targetsOf({ scale }: Report): readonly Target[] {
+function sandboxTargets({ apiServer, sandbox }: Report): readonly Target[] {
+  const rss = Math.max(apiServer.filled.rss, apiServer.opened.rss);
+  return [
+    limit("API server of the sandbox, start with 2,000 objects", 1_000, apiServer.opened.ms, "ms"),
+    limit("API server of the sandbox, 2,000 objects", 150, rss / 1e6, "MB"),
+    limit("sandbox, 1 to 5 replicas Ready, slowest", 1_000, Math.max(...sandbox.kubectl.growMs), "ms"),
+  ];
+}
+
+function kubectlText({ streams, growMs }: KubectlResult): string {
+  const rows = streams.map(({ what, bytes, ms: took }): Row => [
+    what,
+    mb(bytes),
+    count(took),
+    count(bytes / 1e3 / took),
+  ]);
+  return `Random bytes through kubectl, compared by sha256 (the bench ends with an error when one is not as sent):
+
+${table(["through", "MB", "ms", "MB/s"], rows)}
+
+A Deployment grows from 1 to 5 replicas: ${growMs.map((one) => count(one)).join(", ")} ms until all are Ready.`;
+}
+
+function targetsOf(report: Report): readonly Target[] {
+  const { scale } = report;
   const at = (services: number) => scale.find((one) => one.services === services);
   const thousand = at(1_000);
   const tenThousand = at(10_000);
@@ -125,6 +151,7 @@ function targetsOf({ scale }: Report): readonly Target[] {
           limit("control plane, 10,000 services", 250, tenThousand.controlRss / 1e6, "MB"),
           limit("agent, 10,000 services", 120, tenThousand.agentRss / 1e6, "MB"),
         ]),
+    ...sandboxTargets(report),
   ];
 }
 
@@ -195,6 +222,8 @@ ${scaleText(scale)}
 \`tombolo sandbox up --nodes 2\` with everything installed and built: ${sandbox.upSeconds.toFixed(1)} s to two linked clusters.
 The API server writes ${count(filled.objects)} Services to disk in ${count(filled.ms)} ms, and starts with them in ${count(opened.ms)} ms
 with ${mb(opened.rss)} MB of memory (${mb(filled.rss)} MB after writing them).
+
+${kubectlText(sandbox.kubectl)}
 
 Memory of the programs after the data path was measured:
 
