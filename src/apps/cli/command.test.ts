@@ -11,7 +11,7 @@ import {
   UsageError,
 } from "./command.ts";
 import { commands } from "./commands.ts";
-import { clusterNames, ignoredFlags } from "./commands/sandbox.ts";
+import { clusterNames, ignoredNodes } from "./commands/sandbox.ts";
 import { msOf } from "./commands/sandbox-fault.ts";
 import { nodeOf } from "./commands/sandbox-node.ts";
 import { pairsOf } from "./commands/link.ts";
@@ -155,11 +155,10 @@ describe("clusters of the sandbox", () => {
 describe("a sandbox that is there already", () => {
   const up = findCommand(commands, ["sandbox", "up"])!;
   const clusters = [{ name: "east", nodes: 1, isReady: true, pid: 1, server: "", log: "" }];
-  const warnings = (...args: string[]) => ignoredFlags(parseFlags(up, args), { clusters, isFlat: false }).join();
+  const warnings = (...args: string[]) => ignoredNodes(parseFlags(up, args), { clusters }).join();
 
-  it("stays as it is, which is said", () => {
+  it("keeps its nodes, which is said", () => {
     expect(warnings("--nodes", "2")).toContain("east was there already and keeps its 1 node. To change it:");
-    expect(warnings("--flat")).toContain("networks of their own");
     expect(warnings("--nodes", "1")).toBe("");
     expect(warnings()).toBe("");
   });

@@ -66,18 +66,14 @@ function nextText(summary: SandboxSummary, isBare: boolean, hasSamples: boolean)
   return `\nTry next:\n${[...lines, ...check, "bin/tombolo sandbox down"].map((line) => `  ${line}`).join("\n")}\n`;
 }
 
-/** What was asked for and holds for new clusters only: those that were there stay as they are. */
-export function ignoredFlags(
-  flags: Flags,
-  { clusters, isFlat }: Pick<SandboxSummary, "clusters" | "isFlat">,
-): string[] {
+/** `--nodes` holds for new clusters only. */
+export function ignoredNodes(flags: Flags, { clusters }: Pick<SandboxSummary, "clusters">): readonly string[] {
   const wanted = flags.text("nodes");
   const others = wanted === undefined ? [] : clusters.filter(({ nodes }) => nodes !== Number(wanted));
-  const anew = "To change it: 'tombolo sandbox down', then up again.";
-  return [
-    ...others.map(({ name, nodes }) => `${name} was there already and keeps its ${nodesText(nodes)}. ${anew}`),
-    ...(flags.isSet("flat") && !isFlat ? [`The clusters stay networks of their own, in spite of --flat. ${anew}`] : []),
-  ];
+  return others.map(
+    ({ name, nodes }) =>
+      `${name} was there already and keeps its ${nodesText(nodes)}. To change it: 'tombolo sandbox down', then up again.`,
+  );
 }
 
 /** What a machine lacks is said once, with the way out; a failure of a new sandbox leaves nothing behind. */
@@ -111,7 +107,7 @@ async function bringUp(shell: Shell, flags: Flags): Promise<number> {
         progress: (text) => shell.host.log.info("sandbox", { step: text }),
       }),
     );
-    for (const warning of ignoredFlags(flags, summary)) shell.note(`Warning: ${warning}`);
+    for (const warning of ignoredNodes(flags, summary)) shell.note(`Warning: ${warning}`);
     if (!isBare) {
       const wanted = summary.clusters.filter(({ name }) => clusters === undefined || clusters.includes(name));
       const connections = await Promise.all(wanted.map(({ name }) => shell.connect(name)));
@@ -151,7 +147,10 @@ kubeconfig. It is for trying and testing, not for production, and not a security
     bare: { type: "boolean", description: "without the mesh, to follow a guide from its first step" },
     samples: { type: "boolean", description: "with the sample apps" },
     ephemeral: { type: "boolean", description: "keep objects of new clusters in memory only" },
-    flat: { type: "boolean", description: "one pod network for all clusters: pods dial each other without gateways" },
+    flat: {
+      type: "boolean",
+      description: "one pod network for all clusters, until 'sandbox down': pods dial each other without gateways",
+    },
     keep: { type: "boolean", description: "leave everything in place when a step fails" },
   },
   examples: [
