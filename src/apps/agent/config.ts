@@ -30,6 +30,14 @@ export interface AgentConfig {
   readonly cni: CniFolders | undefined;
 }
 
+/** Of the process, whatever it runs as. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly programPath: string;
+  /** Aborted when the program was asked to end. Envoy ends later, when what it carries has had its time. */
+  readonly signal: AbortSignal;
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const cniFolders = ({ CNI_CONF_DIR: configuration = "", CNI_BIN_DIR: programs = "" }: Environment) =>

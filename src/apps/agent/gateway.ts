@@ -6,20 +6,13 @@ import { MeshReplica } from "../../core/mesh/replica.ts";
 import type { Host } from "../../io/host/host.ts";
 import { joinPath } from "../../io/host/files.ts";
 import { whenAborted } from "../../io/host/when-aborted.ts";
-import type { AgentConfig } from "./config.ts";
+import type { AgentConfig, Surroundings } from "./config.ts";
 import type { EnvoyAdmin } from "./envoy/admin.ts";
 import { modelPages } from "./debug/model-pages.ts";
 import { serveDebug } from "./debug/server.ts";
 import { serveHealth } from "./health.ts";
 import { modelClient } from "./model.ts";
 import { startProxy } from "./proxy.ts";
-
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly programPath: string;
-  /** Aborted when the program was asked to end. Envoy ends later, when what it carries has had its time. */
-  readonly signal: AbortSignal;
-}
 
 /** Load balancers and peers hear of the end within this time; until then new connections still come. */
 const leaveMs = 2_000;

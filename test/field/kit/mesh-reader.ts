@@ -15,7 +15,7 @@ import {
   exportPage,
   nodeAgents,
 } from "../../../src/apps/cli/debug/agents.ts";
-import type { ExplainAnswer } from "../../../src/apps/cli/debug/agents.ts";
+import type { ExplainAnswer } from "../../../src/core/explain/answers.ts";
 import { type Outcome, outcomeOf, questionsForPeers } from "../../../src/core/explain/outcome.ts";
 import type { ExportExplanation } from "../../../src/core/explain/export.ts";
 import { systemHost } from "../../../src/io/host/host.ts";

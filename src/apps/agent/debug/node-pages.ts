@@ -4,8 +4,9 @@ import { clusterDomain } from "../../../core/api/names.ts";
 import { podWorkloadUid } from "../../../core/envoy/endpoints.ts";
 import type { NodeView } from "../../../core/envoy/view.ts";
 import { isIp } from "../../../core/api/ip.ts";
-import { type CallExplanation, explainCall, type NameAnswer } from "../../../core/explain/call.ts";
-import { compareWithEnvoy, type EnvoyState, heldEndpoints } from "../../../core/explain/envoy-state.ts";
+import type { ExplainAnswer } from "../../../core/explain/answers.ts";
+import { explainCall, type NameAnswer } from "../../../core/explain/call.ts";
+import { compareWithEnvoy, heldEndpoints } from "../../../core/explain/envoy-state.ts";
 import { upstreamsOf } from "../../../io/dns/forwarder.ts";
 import { lookUp } from "../../../io/dns/look-up.ts";
 import { readNow } from "../../../io/host/files.ts";
@@ -29,11 +30,6 @@ export interface NodeDebugOptions {
   readonly isSynced: () => boolean;
 }
 
-export interface ExplainPage {
-  readonly call: CallExplanation;
-  readonly envoy: EnvoyState | undefined;
-}
-
 type PodName = { readonly namespace: string; readonly name: string };
 
 function podOf(query: URLSearchParams): PodName {
@@ -55,7 +51,7 @@ function nameAnswer({ config, view }: NodeDebugOptions, pod: PodName, host: stri
   });
 }
 
-async function explain(options: NodeDebugOptions, query: URLSearchParams): Promise<ExplainPage> {
+async function explain(options: NodeDebugOptions, query: URLSearchParams): Promise<ExplainAnswer> {
   const { view, config } = options;
   const { admin } = options.proxy;
   const [pod, host, port] = [podOf(query), parameter(query, "host"), portOf(query)];

@@ -4,25 +4,8 @@ import { errorText } from "../../../core/api/error-text.ts";
 import { socketText } from "../../../core/envoy/names.ts";
 import { probeAnswer, probeHeader, probeTargets, type ProbeTarget } from "../../../core/envoy/probe.ts";
 import type { NodeView } from "../../../core/envoy/view.ts";
+import type { ProbeAnswer } from "../../../core/explain/answers.ts";
 import type { Host } from "../../../io/host/host.ts";
-
-export interface ProbeResult {
-  readonly cluster: string;
-  /** Node of this cluster that was meant; "" for a peer. */
-  readonly node: string;
-  readonly via: string;
-  readonly isGood: boolean;
-  readonly ms: number;
-  /** Who answered, and whom it saw. */
-  readonly reached?: {
-    readonly cluster: string;
-    readonly node: string;
-    readonly server: string;
-    readonly client: string;
-  };
-  /** A sentence, when it is not good. */
-  readonly problem?: string;
-}
 
 const inFlightMax = 16;
 const answerMsMax = 8_000;
@@ -52,15 +35,15 @@ const send = (doorPath: string, envoyCluster: string): Promise<Answered> =>
     sent.end();
   });
 
-async function probe(host: Host, view: NodeView, target: ProbeTarget): Promise<ProbeResult> {
+async function probe(host: Host, view: NodeView, target: ProbeTarget): Promise<ProbeAnswer> {
   const { cluster, node, envoyCluster } = target;
   const via = socketText(target.via);
-  const began = host.clock.now();
-  const done = (rest: Pick<ProbeResult, "isGood" | "reached" | "problem">): ProbeResult => ({
+  const began = host.clock.elapsed();
+  const done = (rest: Pick<ProbeAnswer, "isGood" | "reached" | "problem">): ProbeAnswer => ({
     cluster,
     node,
     via,
-    ms: host.clock.now() - began,
+    ms: Math.round(host.clock.elapsed() - began),
     ...rest,
   });
   try {
@@ -81,7 +64,7 @@ async function probe(host: Host, view: NodeView, target: ProbeTarget): Promise<P
 
 function misled(
   target: ProbeTarget,
-  reached: NonNullable<ProbeResult["reached"]>,
+  reached: NonNullable<ProbeAnswer["reached"]>,
   identity: string,
 ): string | undefined {
   if (reached.cluster !== target.cluster) return `cluster ${reached.cluster} answered instead of ${target.cluster}`;
@@ -93,9 +76,9 @@ function misled(
 }
 
 /** To everybody, or to one cluster only. */
-export async function probeAll(host: Host, view: NodeView, only: string | null): Promise<readonly ProbeResult[]> {
+export async function probeAll(host: Host, view: NodeView, only: string | null): Promise<readonly ProbeAnswer[]> {
   const targets = probeTargets(view).filter(({ cluster }) => only === null || cluster === only);
-  const results: ProbeResult[] = [];
+  const results: ProbeAnswer[] = [];
   const queue = [...targets];
   const work = async () => {
     for (let target = queue.shift(); target !== undefined; target = queue.shift()) {

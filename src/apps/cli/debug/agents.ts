@@ -2,32 +2,10 @@
 import { agentName, controlPlaneName, gatewayClass, label, port, systemNamespace } from "../../../core/api/names.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import { builtin } from "../../../core/api/resources.ts";
-import type { CallExplanation } from "../../../core/explain/call.ts";
-import type { EnvoyState } from "../../../core/explain/envoy-state.ts";
+import type { ExplainAnswer, ProbeAnswer } from "../../../core/explain/answers.ts";
 import type { ExportExplanation } from "../../../core/explain/export.ts";
 import type { PeerQuestion } from "../../../core/explain/outcome.ts";
 import { CommandError, type Connection } from "../command.ts";
-
-export interface ExplainAnswer {
-  readonly call: CallExplanation;
-  readonly envoy?: EnvoyState;
-}
-
-/** As the agent's page `/debug/probe` has it. */
-export interface ProbeAnswer {
-  readonly cluster: string;
-  readonly node: string;
-  readonly via: string;
-  readonly isGood: boolean;
-  readonly ms: number;
-  readonly reached?: {
-    readonly cluster: string;
-    readonly node: string;
-    readonly server: string;
-    readonly client: string;
-  };
-  readonly problem?: string;
-}
 
 export const isReady = (pod: Pod): boolean =>
   pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false;

@@ -6,7 +6,8 @@ import type { Pod } from "../../../core/api/pod.ts";
 import { gatewayClass, label, port } from "../../../core/api/names.ts";
 import { meshKinds } from "../../../core/api/mesh-kinds.ts";
 import { isReason } from "../../../io/kube/client.ts";
-import { nodeAgents, probePage, type ProbeAnswer } from "../debug/agents.ts";
+import type { ProbeAnswer } from "../../../core/explain/answers.ts";
+import { nodeAgents, probePage } from "../debug/agents.ts";
 import type { MeshOfCluster } from "./cluster.ts";
 import { bad, type Finding, good, type Sleep, warning } from "./finding.ts";
 
