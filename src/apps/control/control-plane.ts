@@ -300,8 +300,8 @@ class Replica implements ControlPlane {
   }
 
   private commit(): void {
-    const before = this.host.clock.now();
+    const before = this.host.clock.elapsed();
     this.mesh.graph.commit();
-    this.metrics.committed((this.host.clock.now() - before) / 1000);
+    this.metrics.committed((this.host.clock.elapsed() - before) / 1000);
   }
 }

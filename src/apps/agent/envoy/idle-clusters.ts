@@ -45,7 +45,7 @@ export async function evictIdle(host: Host, options: IdleOptions): Promise<void>
     const names = new Set(source.demandedClusters().filter(isPast));
     if (names.size === 0) return seenByName.clear();
     const usage = usageOf(await admin.get("/clusters", signal), names);
-    const nowMs = host.clock.now();
+    const nowMs = host.clock.elapsed();
     for (const name of seenByName.keys()) if (!names.has(name)) seenByName.delete(name);
     for (const name of names) {
       const { active, total } = usage.get(name) ?? unused;
