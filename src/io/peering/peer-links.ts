@@ -20,6 +20,8 @@ export class PeerLinks {
   readonly #host: Host;
   readonly #options: LinkOptions;
   readonly #entriesByKey = new Map<string, Entry>();
+  /** Beyond `peersMax`: each is taken once there is room. As many as there are Peer rows, at most. */
+  readonly #waitingByKey = new Map<string, Peer>();
 
   constructor(host: Host, options: LinkOptions) {
     this.#host = host;
@@ -30,6 +32,7 @@ export class PeerLinks {
   setPeer(key: string, peer: Peer): void {
     const entry = this.#entriesByKey.get(key);
     if (!entry && this.#entriesByKey.size >= peersMax) {
+      this.#waitingByKey.set(key, peer);
       this.#host.log.error("peering.full", { peer: key, peers: peersMax });
       this.#refuse(key, peer.cluster, {
         reason: "TooManyPeers",
@@ -51,11 +54,18 @@ export class PeerLinks {
   /** The Peer row is gone: its exports go at once, and a duplicate may take its place. */
   removePeer(key: string): void {
     const entry = this.#entriesByKey.get(key);
-    if (!entry) return this.#options.sink.removePeer(key);
+    if (!entry) {
+      this.#waitingByKey.delete(key);
+      return this.#options.sink.removePeer(key);
+    }
     this.#entriesByKey.delete(key);
     if (entry.link) entry.link.close();
     else this.#options.sink.removePeer(key);
     this.#elect(entry.peer.cluster);
+    const [next] = this.#waitingByKey;
+    if (next === undefined) return;
+    this.#waitingByKey.delete(next[0]);
+    this.setPeer(...next);
   }
 
   /** Our own segment, network, certificate or bundles changed: peers must hear it. */
@@ -66,6 +76,7 @@ export class PeerLinks {
   close(): void {
     for (const { link } of this.#entriesByKey.values()) link?.close();
     this.#entriesByKey.clear();
+    this.#waitingByKey.clear();
   }
 
   #refuse(key: string, cluster: string, failure: Failure): void {
