@@ -8,6 +8,7 @@ import { meshKinds } from "../../src/core/api/mesh-kinds.ts";
 import { annotation, label } from "../../src/core/api/names.ts";
 import { builtin } from "../../src/core/api/resources.ts";
 import { isReason } from "../../src/io/kube/client.ts";
+import { accessLog, turnOnAccessLogs } from "./kit/access-log.ts";
 import { MeshReader, predict, type Predicted, unsettledExports } from "./kit/mesh-reader.ts";
 import {
   backendsOf,
@@ -37,7 +38,6 @@ const callsPerClient = 9;
 const attempts = 3;
 const settleMsMax = 30_000;
 
-const logPath = "/run/tombolo/node/access.log";
 let sandbox: Sandbox;
 const readers = new Map<string, MeshReader>();
 const podIps = new Map<string, string>();
@@ -47,13 +47,6 @@ const reader = (cluster: string): MeshReader => {
   if (found === undefined) throw new Error(`there is no ${cluster}`);
   return found;
 };
-
-async function setLog(value: string): Promise<void> {
-  for (const cluster of clusters) await sandbox.kubectl(cluster, `-n istio-system set env ds/tombolo-agent ${value}`);
-  for (const cluster of clusters) {
-    await sandbox.kubectl(cluster, "-n istio-system rollout status ds/tombolo-agent --timeout=90s", { msMax: 100_000 });
-  }
-}
 
 const regions = (cluster: Cluster, node: number, isSet: boolean): string =>
   isSet
@@ -132,7 +125,7 @@ async function settled(): Promise<void> {
 
 beforeAll(async () => {
   sandbox = await useSandbox(linked);
-  await setLog(`ACCESS_LOG_FILE=${logPath}`);
+  await turnOnAccessLogs(sandbox);
   for (const cluster of clusters) {
     for (const node of [1, 2]) await sandbox.kubectl(cluster, regions(cluster, node, true));
     await sandbox.apply(cluster, startYaml(cluster));
@@ -168,7 +161,6 @@ afterAll(async () => {
     await sandbox.kubectl(cluster, `-n istio-system delete segment ${segmentName} --ignore-not-found`);
     for (const node of [1, 2]) await sandbox.kubectl(cluster, regions(cluster, node, false));
   }
-  await setLog("ACCESS_LOG_FILE-");
 }, 120_000);
 
 interface Try {
@@ -329,16 +321,6 @@ interface LogLine {
   readonly flags: string;
 }
 
-async function logOf(cluster: string): Promise<readonly LogLine[]> {
-  const { items } = await reader(cluster).at.client.list(builtin.pods, { labelSelector: "app=tombolo-agent" });
-  const texts = await Promise.all(
-    items.map(({ metadata }) => sandbox.exec(cluster, `istio-system ${metadata.name}`, ["cat", logPath])),
-  );
-  // Envoy writes one object per line; the last one may not be whole yet.
-  const lines = texts.flatMap(({ stdout }) => stdout.split("\n"));
-  return lines.filter((line) => line.startsWith("{") && line.endsWith("}")).map((line) => JSON.parse(line) as LogLine);
-}
-
 it("predicts the reason of every refusal that Envoy logged", async () => {
   const failed = calls
     .filter(({ client }) => client.namespace === namespace)
@@ -351,7 +333,11 @@ it("predicts the reason of every refusal that Envoy logged", async () => {
   const lines = await poll(
     "the log of all refused calls",
     async () => {
-      const all = (await Promise.all(clusters.map(logOf))).flat().filter(({ direction }) => direction === "outbound");
+      const logs = clusters.flatMap((cluster) =>
+        [1, 2].map((node) => accessLog<LogLine>(sandbox, cluster, `${cluster}-node${node}`)),
+      );
+      const all = (await Promise.all(logs)).flat().filter(({ direction }) => direction === "outbound");
+      // Of several lines from one address, those of other files too, the last one counts.
       const bySource = new Map(all.map((line) => [line.source, line]));
       missing = failed
         .filter(({ source }) => !bySource.has(source))

@@ -6,13 +6,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { accessLog, turnOnAccessLogs } from "./kit/access-log.ts";
 import { type Segment, segmentsOf } from "./kit/pcap.ts";
 import { poll } from "./kit/program.ts";
 import { linked, reportFailures, type Sandbox, useSandbox } from "./kit/sandbox.ts";
 
 const namespace = "isolation";
 const outside = "isolation-outside";
-const logPath = "/run/tombolo/node/access.log";
 const requests = 15;
 
 interface PodList {
@@ -83,25 +83,6 @@ metadata: {name: ${outside}}
 ---
 `;
 
-/** Log lines of all connections to a pod, from the node where it runs. */
-async function logOf(cluster: string, node: string): Promise<readonly LogLine[]> {
-  const agents = await sandbox.json<PodList>(cluster, "-n istio-system get pods -l app=tombolo-agent");
-  const agent = agents.items.find(({ spec }) => spec.nodeName === node)?.metadata.name ?? "";
-  const { stdout } = await sandbox.exec(cluster, `istio-system ${agent}`, ["cat", logPath]);
-  // Envoy writes one object per line; the last one may not be whole yet.
-  const lines = stdout.split("\n").filter((line) => line.startsWith("{") && line.endsWith("}"));
-  return lines.map((line) => JSON.parse(line) as LogLine);
-}
-
-async function setLog(value: string): Promise<void> {
-  for (const cluster of sandbox.clusters) {
-    await sandbox.kubectl(cluster, `-n istio-system set env ds/tombolo-agent ${value}`);
-  }
-  for (const cluster of sandbox.clusters) {
-    await sandbox.kubectl(cluster, "-n istio-system rollout status ds/tombolo-agent --timeout=60s", { msMax: 70_000 });
-  }
-}
-
 /** On the host's end of every node's uplink: all that goes from node to node. */
 function sniff(): void {
   const links = readFileSync("/proc/net/dev", "utf8").match(/^ *tmb-[0-9a-f]{4}-\d+-\d+(?=:)/gm) ?? [];
@@ -128,7 +109,7 @@ const call = (home: string, name: string, host: string, marker: string, count = 
 
 beforeAll(async () => {
   sandbox = await useSandbox(linked);
-  await setLog(`ACCESS_LOG_FILE=${logPath}`);
+  await turnOnAccessLogs(sandbox);
   await sandbox.apply("cluster2", homes + web("far", "cluster2-node2"));
   await sandbox.apply(
     "cluster1",
@@ -158,7 +139,6 @@ reportFailures(() => sandbox);
 afterAll(async () => {
   for (const sniffer of sniffers) sniffer.kill();
   if (sandbox === undefined) return;
-  await setLog("ACCESS_LOG_FILE-");
   for (const cluster of sandbox.clusters) {
     await sandbox.kubectl(cluster, `delete namespace ${namespace} ${outside} --ignore-not-found --wait=false`);
   }
@@ -221,7 +201,7 @@ it.each([
   const began = new Date().toISOString();
   const arrived = async () => {
     const to = `${addresses.get(name)}:8080`;
-    return (await logOf(cluster, node)).filter(
+    return (await accessLog<LogLine>(sandbox, cluster, node)).filter(
       ({ time, direction, destination }) => time >= began && direction === "inbound" && destination === to,
     );
   };

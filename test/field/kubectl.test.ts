@@ -3,19 +3,20 @@ import { execFile, spawn } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import "reflect-metadata";
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeStreams } from "../../src/apps/apiserver/node-streams.ts";
 import type { ApiServer, ApiServerOptions } from "../../src/apps/apiserver/server.ts";
 import { startApiServer } from "../../src/apps/apiserver/server.ts";
 import type { AnyObject } from "../../src/core/api/kube.ts";
 import { builtin, resourceType } from "../../src/core/api/resources.ts";
+import { makeCertificates } from "../../src/apps/sandbox/certificates.ts";
 import { systemHost } from "../../src/io/host/host.ts";
+import { writeAdminKubeconfig } from "./kit/admin-kubeconfig.ts";
 
 const cached = join(import.meta.dirname, "../../.cache/bin/kubectl");
 const kubectl = process.env["TOMBOLO_KUBECTL"] ?? (existsSync(cached) ? cached : "kubectl");
@@ -38,33 +39,6 @@ const nodeStreams: NodeStreams = {
   attach: () => Promise.reject(new Error("not in this test")),
   portForward: () => Promise.resolve(connect((web.address() as AddressInfo).port, "127.0.0.1")),
   logs: (pod, container) => Promise.resolve(Readable.from([Buffer.from(`log of ${pod.metadata.name}/${container}\n`)])),
-};
-
-async function certificate(): Promise<{ cert: string; key: string }> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const made = await X509CertificateGenerator.createSelfSigned({
-    name: "CN=kubectl-test",
-    keys,
-    signingAlgorithm: algorithm,
-    notAfter: new Date(Date.now() + 86_400_000),
-    extensions: [new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])],
-  });
-  const pkcs8 = Buffer.from(await crypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  return { cert: made.toString("pem"), key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n` };
-}
-
-const writeKubeconfig = (ca: string) => {
-  const cluster = { server: server.url, "certificate-authority-data": Buffer.from(ca).toString("base64") };
-  const config = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "c", cluster }],
-    users: [{ name: "u", user: { token: adminToken } }],
-    contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-    "current-context": "c",
-  };
-  writeFileSync(join(directory, "config"), JSON.stringify(config), { mode: 0o600 });
 };
 
 const environment = { PATH: process.env["PATH"], HOME: directory, KUBECONFIG: join(directory, "config") };
@@ -106,19 +80,19 @@ const manifest = (image: string, more: object = {}) =>
   });
 
 beforeAll(async () => {
-  const { cert, key } = await certificate();
+  const { certPem, keyPem, caPem } = await makeCertificates(systemHost("warn"), "kubectl-test", "127.0.0.1");
   await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
   options = {
     name: "kubectl-test",
     dataDir: join(directory, "data"),
     listen: [{ address: "127.0.0.1", port: 0 }],
-    tls: { cert, key, ca: cert },
+    tls: { cert: certPem, key: keyPem, ca: caPem },
     adminToken,
     serviceCidr: "10.96.0.0/16",
     nodeStreams,
   };
   server = await startApiServer(systemHost("warn"), options);
-  writeKubeconfig(cert);
+  writeAdminKubeconfig(environment.KUBECONFIG, server.url, caPem, adminToken);
 });
 
 afterAll(async () => {

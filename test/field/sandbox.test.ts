@@ -2,41 +2,19 @@
  * The sandbox as its user sees it: two clusters from `up` to `down`, real kubectl, pods on two nodes, Services, DNS, streams,
  * and what is left behind after a crash and after the end. Needs root and the built programs.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { down, status, up } from "../../src/apps/sandbox/sandbox.ts";
+import { status } from "../../src/apps/sandbox/sandbox.ts";
 import type { SandboxSummary } from "../../src/apps/sandbox/sandbox.ts";
 import { namespacesOf, processesWithEnvironment } from "../../src/apps/sandbox/network/leftovers.ts";
-import { systemHost } from "../../src/io/host/host.ts";
 import { run } from "../../src/io/host/processes.ts";
+import { OwnSandbox, until } from "./kit/own-sandbox.ts";
 
-const host = systemHost("warn");
-const directory = mkdtempSync(join(tmpdir(), "tombolo-sandbox-"));
-const saved = { TOMBOLO_HOME: process.env["TOMBOLO_HOME"], KUBECONFIG: process.env["KUBECONFIG"] };
-const ending = new AbortController();
-const options = { clusters: ["east", "west"], signal: ending.signal, progress: () => undefined };
-let sandbox: SandboxSummary;
-
-const kubectl = (context: string, args: string[], input?: string) =>
-  run("kubectl", ["--context", context, "--cache-dir", join(directory, "cache"), ...args], { input });
-
-async function said(context: string, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await kubectl(context, args);
-  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}${stdout}`);
-  return stdout;
-}
-
-async function until<T>(what: string, ask: () => Promise<T | undefined>, ms = 20_000): Promise<T> {
-  const untilMs = Date.now() + ms;
-  for (;;) {
-    const answer = await ask().catch(() => undefined);
-    if (answer !== undefined) return answer;
-    if (Date.now() > untilMs) throw new Error(`waited in vain for ${what}`);
-    await host.clock.sleep(100);
-  }
-}
+const sandbox = new OwnSandbox(["east", "west"], 2);
+const kubectl = (context: string, args: string[], input?: string) => sandbox.tryKubectl(context, args, input);
+const said = (context: string, ...args: string[]) => sandbox.kubectl(context, args);
+/** What the last `up` said. */
+let summary: SandboxSummary;
 
 const manifest = `
 apiVersion: apps/v1
@@ -74,26 +52,17 @@ spec:
 `;
 
 beforeAll(async () => {
-  process.env["TOMBOLO_HOME"] = join(directory, "home");
-  process.env["KUBECONFIG"] = join(directory, "kubeconfig");
-  sandbox = await up(host, options);
+  summary = await sandbox.up();
 });
 
-afterAll(async () => {
-  await down(host, options);
-  for (const [name, value] of Object.entries(saved)) {
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-  }
-  rmSync(directory, { recursive: true, force: true });
-});
+afterAll(() => sandbox.end());
 
 it("runs two clusters with two ready nodes each, each a context of the kubeconfig", async () => {
-  expect(sandbox.clusters.map(({ name, isReady }) => [name, isReady])).toEqual([
+  expect(summary.clusters.map(({ name, isReady }) => [name, isReady])).toEqual([
     ["east", true],
     ["west", true],
   ]);
-  for (const name of options.clusters) {
+  for (const name of ["east", "west"]) {
     const nodes = await said(name, "get", "nodes", "--no-headers");
     expect(nodes.match(/ Ready /g)).toHaveLength(2);
   }
@@ -154,7 +123,7 @@ it("knows a pod by its own token, lets it do what its account may, and no longer
   await said("east", "create", "rolebinding", "see", "--clusterrole=view", "--serviceaccount=default:default");
   expect([await ask(pods), await ask("/api/v1/namespaces/kube-system/pods")]).toEqual(["200", "403"]);
   const token = await said("east", "exec", "asker", "--", "cat", `${access}/token`);
-  const { server = "" } = sandbox.clusters.find(({ name }) => name === "east") ?? {};
+  const { server = "" } = summary.clusters.find(({ name }) => name === "east") ?? {};
   const withToken = async () => {
     const args = ["-s", "-k", "-o", "/dev/null", "-w", "%{http_code}", "-H", `Authorization: Bearer ${token}`];
     return (await run("curl", [...args, `${server}${pods}`])).stdout;
@@ -240,7 +209,7 @@ it("keeps the pods of one cluster out of reach of the other's", async () => {
 });
 
 it("scales, and removes everything of the pods that go", async () => {
-  const podNames = () => namespacesOf(sandbox.id, "east").filter((name) => name.includes("-pod-"));
+  const podNames = () => namespacesOf(summary.id, "east").filter((name) => name.includes("-pod-"));
   await said("east", "scale", "deployment/web", "--replicas=4");
   await said("east", "rollout", "status", "deployment/web", "--timeout=20s");
   expect(podNames()).toHaveLength(5);
@@ -253,12 +222,12 @@ it("scales, and removes everything of the pods that go", async () => {
 
 it("comes back with its objects after its process was killed", async () => {
   const before = await said("east", "get", "deployment", "web", "-o", "jsonpath={.metadata.uid}");
-  for (const { pid } of sandbox.clusters) if (pid !== undefined) process.kill(pid, "SIGKILL");
+  for (const { pid } of summary.clusters) if (pid !== undefined) process.kill(pid, "SIGKILL");
   await until("the end of the processes", async () =>
     (await status())?.clusters.some(({ isReady }) => isReady) ? undefined : true,
   );
-  sandbox = await up(host, options);
-  expect(sandbox.clusters.every(({ isReady }) => isReady)).toBe(true);
+  summary = await sandbox.up();
+  expect(summary.clusters.every(({ isReady }) => isReady)).toBe(true);
   expect(await said("east", "get", "deployment", "web", "-o", "jsonpath={.metadata.uid}")).toBe(before);
   await said("east", "rollout", "status", "deployment/web", "--timeout=20s");
   await until("an answer", async () =>
@@ -281,13 +250,13 @@ it("comes back with its objects after its process was killed", async () => {
 });
 
 it("leaves nothing behind", async () => {
-  const { id } = sandbox;
-  expect(await down(host, options)).toBe(true);
+  const { id } = summary;
+  expect(await sandbox.down()).toBe(true);
   expect(namespacesOf(id)).toEqual([]);
   expect((await run("ip", ["-br", "link"])).stdout).not.toContain(`tmb-${id}`);
-  expect(processesWithEnvironment("TOMBOLO_HOME", join(directory, "home"))).toEqual([]);
-  expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(directory);
-  expect(existsSync(join(directory, "home"))).toBe(false);
-  expect(existsSync(join(directory, "kubeconfig"))).toBe(false);
+  expect(processesWithEnvironment("TOMBOLO_HOME", sandbox.home)).toEqual([]);
+  expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(sandbox.folder);
+  expect(existsSync(sandbox.home)).toBe(false);
+  expect(existsSync(sandbox.kubeconfig)).toBe(false);
   expect(await status()).toBeUndefined();
 });

@@ -11,6 +11,7 @@ import { basename, join } from "node:path";
 import { build } from "esbuild";
 import { makeCertificates } from "../../../src/apps/sandbox/certificates.ts";
 import { systemHost } from "../../../src/io/host/host.ts";
+import { writeAdminKubeconfig } from "../../field/kit/admin-kubeconfig.ts";
 import type { ServeConfig } from "./serve.ts";
 
 const startMsMax = 30_000;
@@ -65,7 +66,7 @@ export class ServerProcess {
       adminToken: "a-token-of-the-conformance-run",
     });
     await server.restart();
-    server.#writeKubeconfig();
+    writeAdminKubeconfig(server.kubeconfig, server.url, server.ca, server.adminToken);
     return server;
   }
 
@@ -129,18 +130,5 @@ export class ServerProcess {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
     rmSync(this.#program, { force: true });
-  }
-
-  #writeKubeconfig(): void {
-    const cluster = { server: this.url, "certificate-authority-data": Buffer.from(this.ca).toString("base64") };
-    const config = {
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "c", cluster }],
-      users: [{ name: "u", user: { token: this.adminToken } }],
-      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-      "current-context": "c",
-    };
-    writeFileSync(this.kubeconfig, JSON.stringify(config), { mode: 0o600 });
   }
 }

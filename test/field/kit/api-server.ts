@@ -1,14 +1,16 @@
 /** An API server on a free port of this machine, and real kubectl beside it. Needs kubectl, no root. */
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import "reflect-metadata";
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import type { NodeStreams } from "../../../src/apps/apiserver/node-streams.ts";
 import { type ApiServer, startApiServer } from "../../../src/apps/apiserver/server.ts";
+import { makeCertificates } from "../../../src/apps/sandbox/certificates.ts";
 import { systemHost } from "../../../src/io/host/host.ts";
+import { writeAdminKubeconfig } from "./admin-kubeconfig.ts";
 
+const host = systemHost("warn");
 const adminToken = "a-token-of-this-test";
 const oldestMinor = 31;
 const commandMsMax = 60_000;
@@ -40,20 +42,6 @@ export const kubectlBinaries = (): readonly string[] => {
   return versions.length < 2 ? [found] : [versions[0] ?? found, versions.at(-1) ?? found];
 };
 
-async function certificate(): Promise<{ cert: string; key: string }> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const made = await X509CertificateGenerator.createSelfSigned({
-    name: "CN=api-server-test",
-    keys,
-    signingAlgorithm: algorithm,
-    notAfter: new Date(Date.now() + 86_400_000),
-    extensions: [new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])],
-  });
-  const pkcs8 = Buffer.from(await crypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  return { cert: made.toString("pem"), key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n` };
-}
-
 export interface Outcome {
   readonly code: number;
   readonly out: string;
@@ -73,25 +61,16 @@ export interface TestServer {
 
 export async function testServer(nodeStreams: NodeStreams): Promise<TestServer> {
   const directory = mkdtempSync(join(tmpdir(), "tombolo-api-server-"));
-  const { cert, key } = await certificate();
-  const server = await startApiServer(systemHost("warn"), {
+  const { certPem, keyPem, caPem } = await makeCertificates(host, "streams-test", "127.0.0.1");
+  const server = await startApiServer(host, {
     name: "streams-test",
     listen: [{ address: "127.0.0.1", port: 0 }],
-    tls: { cert, key, ca: cert },
+    tls: { cert: certPem, key: keyPem, ca: caPem },
     adminToken,
     serviceCidr: "10.96.0.0/16",
     nodeStreams,
   });
-  const cluster = { server: server.url, "certificate-authority-data": Buffer.from(cert).toString("base64") };
-  const config = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "c", cluster }],
-    users: [{ name: "u", user: { token: adminToken } }],
-    contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-    "current-context": "c",
-  };
-  writeFileSync(join(directory, "config"), JSON.stringify(config), { mode: 0o600 });
+  writeAdminKubeconfig(join(directory, "config"), server.url, caPem, adminToken);
   const environment = {
     PATH: process.env["PATH"],
     HOME: directory,

@@ -25,6 +25,7 @@ import { serveEnvoy, type EnvoyServer } from "../../../src/io/xds/envoy-source.t
 import { EnvoySchema } from "../../../src/io/xds/schema.ts";
 import { App } from "./app.ts";
 import { kitFile, sh, Wire } from "./netns.ts";
+import { poll as pollOf } from "./program.ts";
 
 const trustDomain = "cluster.local";
 const nowhere = { region: "", zone: "", subzone: "" };
@@ -60,19 +61,12 @@ interface LogLine {
 
 export const identityOfAccount = (account: string): string => spiffeId(trustDomain, "shop", account);
 
-export async function poll<T>(
+/** What Envoy does takes milliseconds: closer looks than at a sandbox. */
+export const poll = <T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
   msMax = 10_000,
-): Promise<T> {
-  const end = Date.now() + msMax;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error(`Waited ${msMax} ms in vain for ${what}.`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+): Promise<T> => pollOf(what, look, { msMax, everyMs: 20 });
 
 export class Lab {
   readonly wire: Wire;
