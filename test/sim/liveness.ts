@@ -27,7 +27,7 @@ export function differencesFromFresh(clusters: readonly Cluster[]): readonly str
       ...modelDifferences(cluster, mesh),
       ...objectDifferences(cluster, mesh),
       ...memoryDifferences(cluster, mesh),
-      ...cluster.livingAgents.flatMap((agent) => agentDifferences(agent, mesh)),
+      ...agentsDifferences(cluster, mesh),
     ].map((text) => `${cluster.name}: ${text}`);
   });
 }
@@ -199,8 +199,9 @@ function memoryDifferences(cluster: Cluster, fresh: Mesh): readonly string[] {
   return rowDifferences("remembered export", held, wanted);
 }
 
-function agentDifferences(agent: SimAgent, fresh: Mesh): readonly string[] {
-  const { replica, process } = agent;
+type Rows = ReadonlyMap<string, unknown>;
+
+function agentsDifferences(cluster: Cluster, fresh: Mesh): readonly string[] {
   const decoded = (bytes: Uint8Array): unknown => {
     const row = decodeAddress(bytes);
     return row.ok ? row.value : row.problem;
@@ -209,15 +210,22 @@ function agentDifferences(agent: SimAgent, fresh: Mesh): readonly string[] {
   for (const [key, row] of fresh.services.rows) wanted.set(key, decoded(encodeService(row)));
   for (const [key, row] of fresh.workloads.rows) wanted.set(key, decoded(encodeWorkload(row)));
   for (const [key, row] of fresh.probes.rows) wanted.set(key, decoded(encodeWorkload(row)));
+  const policies = policyRows(fresh.policies.rows.values());
+  return cluster.livingAgents.flatMap((agent) => agentDifferences(agent, wanted, policies));
+}
+
+const policyRows = (rows: Iterable<Parameters<typeof encodePolicy>[0]>): Rows =>
+  new Map<string, unknown>([...rows].map((row) => [`${row.namespace}/${row.name}`, [...encodePolicy(row)]]));
+
+function agentDifferences(agent: SimAgent, wanted: Rows, policies: Rows): readonly string[] {
+  const { replica, process } = agent;
   const lived = new Map<string, unknown>();
   for (const row of replica.services())
     lived.set(`${row.namespace}/${row.hostname}`, { kind: "service", service: row });
   for (const row of replica.workloads()) lived.set(row.uid, { kind: "workload", workload: row });
-  const policies = (rows: Iterable<Parameters<typeof encodePolicy>[0]>) =>
-    new Map<string, unknown>([...rows].map((row) => [`${row.namespace}/${row.name}`, [...encodePolicy(row)]]));
   const problems = [
     ...rowDifferences(`${process.name} replica`, lived, wanted),
-    ...rowDifferences(`${process.name} policies`, policies(replica.policies()), policies(fresh.policies.rows.values())),
+    ...rowDifferences(`${process.name} policies`, policyRows(replica.policies()), policies),
   ];
   for (const [type, resources] of agent.fresh()) {
     problems.push(

@@ -29,6 +29,7 @@ interface Tally {
   readonly failed: number;
   readonly events: number;
   readonly virtualMs: number;
+  readonly cpuMs: number;
 }
 
 /** Failing plans that one job shortens; that takes many runs each. */
@@ -38,12 +39,13 @@ let shrunk = 0;
 const toldMax = 10;
 let told = 0;
 
-const none: Tally = { worlds: 0, failed: 0, events: 0, virtualMs: 0 };
+const none: Tally = { worlds: 0, failed: 0, events: 0, virtualMs: 0, cpuMs: 0 };
 const sum = (one: Tally, other: Tally): Tally => ({
   worlds: one.worlds + other.worlds,
   failed: one.failed + other.failed,
   events: one.events + other.events,
   virtualMs: one.virtualMs + other.virtualMs,
+  cpuMs: one.cpuMs + other.cpuMs,
 });
 
 const planText = ({ clusters, replicas, isFlat, weather, steps }: Plan): string =>
@@ -54,7 +56,9 @@ const planText = ({ clusters, replicas, isFlat, weather, steps }: Plan): string 
 
 async function runSeed(seed: number, isTracing: boolean): Promise<Tally> {
   const plan = planOf(seed);
+  const begun = process.cpuUsage();
   const { breach, events, virtualMs, tail, fingerprint } = await runWorld(plan, { isTracing });
+  const { user, system } = process.cpuUsage(begun);
   if (isTracing) console.log(`${planText(plan)}\nfingerprint ${fingerprint}`);
   if (breach !== undefined && (told += 1) <= toldMax) {
     console.log(`\nseed ${seed}: breaks "${breach.rule}" after ${(virtualMs / 1000).toFixed(3)} s\n  ${breach.what}`);
@@ -71,7 +75,7 @@ async function runSeed(seed: number, isTracing: boolean): Promise<Tally> {
       console.log(`Again, in full: npm run sim -- --seed ${seed} --trace`);
     }
   }
-  return { worlds: 1, failed: breach === undefined ? 0 : 1, events, virtualMs };
+  return { worlds: 1, failed: breach === undefined ? 0 : 1, events, virtualMs, cpuMs: (user + system) / 1000 };
 }
 
 async function runMany(first: number, end: number, stride: number): Promise<Tally> {
@@ -116,9 +120,11 @@ if (values.seed !== undefined) {
   const begun = Date.now();
   const tally = (await inJobs(start, count, Number(values.jobs))).reduce(sum, none);
   const hours = (tally.virtualMs / 3_600_000).toFixed(1);
+  const cpuSeconds = (tally.cpuMs / 1000).toFixed(1);
   const seconds = ((Date.now() - begun) / 1000).toFixed(1);
   console.log(
-    `${tally.worlds} worlds, ${tally.failed} broken; ${hours} hours and ${tally.events} events in ${seconds} s`,
+    `${tally.worlds} worlds, ${tally.failed} broken; ` +
+      `${hours} hours and ${tally.events} events in ${seconds} s (${cpuSeconds} s of CPU)`,
   );
   process.exit(tally.failed === 0 ? 0 : 1);
 }

@@ -50,19 +50,36 @@ export function destinationOf(view: NodeView, { host, port }: Socket): Destinati
   return { kind: "endpoints", ways, ranked: ways.map((way) => ({ way, priority: 0, weight: 1 })) };
 }
 
-export function dialCluster(view: NodeView, name: string): EnvoyResource | undefined {
+/** What a name of a dial stands for; undefined for other names. */
+export interface Dialled {
+  readonly dial: Dial;
+  readonly destination: Destination;
+}
+
+export function dialledBy(view: NodeView, name: string): Dialled | undefined {
   const dial = parseDialClusterName(name);
-  if (!dial) return undefined;
-  const destination = destinationOf(view, dial);
+  return dial && { dial, destination: destinationOf(view, dial) };
+}
+
+export function dialCluster(
+  view: NodeView,
+  name: string,
+  dialled: Dialled | undefined = dialledBy(view, name),
+): EnvoyResource | undefined {
+  if (!dialled) return undefined;
+  const { dial, destination } = dialled;
   const resource =
     destination.kind === "passthrough" ? passthroughCluster(name) : edsCluster(name, dial, destination.ways, view);
   return { type: envoyType.cluster, name, resource };
 }
 
 /** Undefined for a passthrough, which has no endpoints of its own. */
-export function dialEndpoints(view: NodeView, name: string): EnvoyResource | undefined {
-  const dial = parseDialClusterName(name);
-  const destination = dial && destinationOf(view, dial);
+export function dialEndpoints(
+  view: NodeView,
+  name: string,
+  dialled: Dialled | undefined = dialledBy(view, name),
+): EnvoyResource | undefined {
+  const destination = dialled?.destination;
   if (destination?.kind !== "endpoints") return undefined;
   return { type: envoyType.endpoints, name, resource: loadAssignment(name, destination.ranked, lbEndpoint) };
 }

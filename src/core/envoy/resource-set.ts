@@ -1,6 +1,8 @@
 /** All that one Envoy may be given: what it always has, and what is made when it asks for it by name. */
+import { serviceKey } from "../mesh/model.ts";
 import { addressKey, type ReplicaChange } from "../mesh/replica.ts";
-import { destinationOf, dialCluster, dialEndpoints } from "./dial.ts";
+import { dialCluster, dialEndpoints, dialledBy } from "./dial.ts";
+import type { Dialled } from "./dial.ts";
 import { podWorkloadUid } from "./endpoints.ts";
 import { gateCluster, gateListener, newcomerCluster, newcomerEndpoints } from "./gate.ts";
 import { exportedPort, gatewayResources, isProbeAffected, sniCluster, sniEndpoints } from "./gateway.ts";
@@ -82,31 +84,33 @@ export function nodeResourceSet(
     onDemand: (type, name) => {
       const newcomer = parseNewcomerClusterName(name);
       if (newcomer !== undefined) return newcomerResource(viewOf(), clients, { type, name, ...newcomer });
-      if (type === envoyType.cluster || type === envoyType.endpoints) meetDialled(viewOf(), clients, name);
-      if (type === envoyType.cluster) return dialCluster(viewOf(), name) ?? probeCluster(viewOf(), name);
-      if (type === envoyType.endpoints) return dialEndpoints(viewOf(), name);
       if (type === envoyType.secret) return secretOf(secrets, name);
-      return undefined;
+      if (type !== envoyType.cluster && type !== envoyType.endpoints) return undefined;
+      const view = viewOf();
+      const dialled = dialledBy(view, name);
+      if (dialled === undefined) return type === envoyType.cluster ? probeCluster(view, name) : undefined;
+      meetDialled(clients, dialled);
+      return type === envoyType.cluster ? dialCluster(view, name, dialled) : dialEndpoints(view, name, dialled);
     },
     isAlwaysAffected: (change) => {
       if (change.policies.size > 0) return true;
       const view = viewOf();
       return [...view.podsByUid.values()].some((pod) => change.workloads.has(podWorkloadUid(view.cluster, pod)));
     },
-    isAffected: (name, change) => {
-      const dial = parseDialClusterName(name);
-      if (!dial) return change.workloads.has(parseProbeName(name)?.uid ?? "");
-      const view = viewOf();
-      const isAddressChanged = [view.network, ""].some((network) =>
-        change.addresses.has(addressKey(network, dial.host)),
-      );
-      if (isAddressChanged) return true;
-      const destination = destinationOf(view, dial);
-      return destination.serviceKey !== undefined && change.services.has(destination.serviceKey);
-    },
+    isAffected: (name, change) => isDialAffected(viewOf, name, change),
     // The old gate may let in whom a new policy forbids.
     isClosedWhenRefused: isGateName,
   };
+}
+
+function isDialAffected(viewOf: () => NodeView, name: string, change: ReplicaChange): boolean {
+  const dial = parseDialClusterName(name);
+  if (!dial) return change.workloads.has(parseProbeName(name)?.uid ?? "");
+  const view = viewOf();
+  const isAddressChanged = [view.network, ""].some((network) => change.addresses.has(addressKey(network, dial.host)));
+  if (isAddressChanged) return true;
+  const service = view.replica.serviceByAddress(view.network, dial.host);
+  return service !== undefined && change.services.has(serviceKey(service));
 }
 
 interface Newcomer {
@@ -128,10 +132,7 @@ function newcomerResource(
 }
 
 /** Pods of this node get to know here who dials them, which spares the first connection a detour. */
-function meetDialled(view: NodeView, clients: PodClients, name: string): void {
-  const dial = parseDialClusterName(name);
-  if (dial === undefined) return;
-  const destination = destinationOf(view, dial);
+function meetDialled(clients: PodClients, { dial, destination }: Dialled): void {
   if (destination.kind !== "endpoints") return;
   for (const { way } of destination.ranked) {
     if (way.kind === "local") clients.meet(way.podUid, { identity: dial.identity, port: way.socket.port });

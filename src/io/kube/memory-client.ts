@@ -35,6 +35,14 @@ interface Recorded {
 type Tree = Record<string, unknown>;
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** A copy of what came out of JSON; several times faster than `structuredClone`, which tests by simulation feel. */
+function cloned<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  // Both give the shape that they were given.
+  if (Array.isArray(value)) return value.map(cloned) as T;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, cloned(inner)])) as T;
+}
+
 /** RFC 7386. */
 function mergePatched(target: unknown, patch: unknown): unknown {
   if (!isTree(patch)) return patch;
@@ -75,6 +83,8 @@ export class MemoryKubeClient implements KubeClient {
   /** Answers `post` and the create of kinds without storage, such as TokenReview. */
   answer: (call: Call) => unknown = () => undefined;
   private readonly objects = new Map<string, Map<string, KubeObject>>();
+  /** By kind, in key order, until the next write. */
+  private readonly sorted = new Map<string, readonly KubeObject[]>();
   /** By kind, oldest first. */
   private history = new Map<string, Recorded[]>();
   private revision = 1;
@@ -100,19 +110,23 @@ export class MemoryKubeClient implements KubeClient {
 
   /** Every object of a kind, in key order. */
   all<T extends KubeObject>(type: ResourceType<T>): T[] {
-    return structuredClone(this.view(type)) as T[];
+    return cloned(this.view(type)) as T[];
   }
 
   /** The same, but the stored objects themselves: they are not to be changed. */
   view<T extends KubeObject>(type: ResourceType<T>): readonly T[] {
-    const rows = [...this.table(type)].sort(([a], [b]) => (a < b ? -1 : 1));
+    const name = kindName(type);
+    const known = this.sorted.get(name);
     // Objects of a kind were written through its ResourceType.
-    return rows.map(([, object]) => object as T);
+    if (known !== undefined) return known as readonly T[];
+    const rows = [...this.table(type)].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object as T);
+    this.sorted.set(name, rows);
+    return rows;
   }
 
   async get<T extends KubeObject>(type: ResourceType<T>, ref: Ref): Promise<T> {
     this.called({ verb: "get", kind: type.kind, target: objectKey({ metadata: ref as KubeObject["metadata"] }) });
-    return structuredClone(this.existing(type, ref));
+    return cloned(this.existing(type, ref));
   }
 
   async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<List<T>> {
@@ -132,7 +146,7 @@ export class MemoryKubeClient implements KubeClient {
       if (next !== undefined) {
         from = next.revision;
         // The kind was compared just now.
-        if (matches(next.event.object, options)) yield structuredClone(next.event) as WatchEvent<T>;
+        if (matches(next.event.object, options)) yield cloned(next.event) as WatchEvent<T>;
         continue;
       }
       from = this.revision;
@@ -148,7 +162,7 @@ export class MemoryKubeClient implements KubeClient {
     if (answer !== undefined) return answer as T;
     const { generateName } = object.metadata;
     const name = object.metadata.name ?? `${generateName ?? ""}${this.revision}`;
-    const made = { ...structuredClone(object), metadata: { ...structuredClone(object.metadata), name } };
+    const made = { ...cloned(object), metadata: { ...cloned(object.metadata), name } };
     if (this.table(type).has(objectKey(made))) {
       throw new KubeError(409, "AlreadyExists", `${type.plural} "${name}" already exists`);
     }
@@ -165,7 +179,7 @@ export class MemoryKubeClient implements KubeClient {
     if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) {
       throw new KubeError(409, "Conflict", `the ${type.kind} ${objectKey(object)} has been modified`);
     }
-    return this.change(type, before, structuredClone(object), options);
+    return this.change(type, before, cloned(object), options);
   }
 
   async patch<T extends KubeObject>(type: ResourceType<T>, ref: Ref, patch: Patch, options?: WriteOptions): Promise<T> {
@@ -175,7 +189,7 @@ export class MemoryKubeClient implements KubeClient {
     const before = this.table(type).get(key);
     if (before === undefined && patch.type === "apply" && options?.subresource === undefined) {
       // The body of an apply is a whole object of the kind.
-      const body = structuredClone(patch.body) as T;
+      const body = cloned(patch.body) as T;
       body.metadata.uid ??= `uid-${this.revision + 1}`;
       return this.write(type, body, "ADDED");
     }
@@ -185,7 +199,7 @@ export class MemoryKubeClient implements KubeClient {
     if (wanted !== undefined && wanted !== existing.metadata.resourceVersion) {
       throw new KubeError(409, "Conflict", `the ${type.kind} ${key} has been modified`);
     }
-    return this.change(type, existing, mergePatched(existing, patch.body) as T, options);
+    return this.change(type, existing, mergePatched(existing, cloned(patch.body)) as T, options);
   }
 
   async delete<T extends KubeObject>(type: ResourceType<T>, ref: Ref, options: DeleteOptions = {}): Promise<void> {
@@ -195,7 +209,8 @@ export class MemoryKubeClient implements KubeClient {
       throw new KubeError(409, "Conflict", `the ${type.kind} has another uid`);
     }
     this.table(type).delete(objectKey(before));
-    this.record(type, "DELETED", before);
+    // Older events keep the revision they had.
+    this.record(type, "DELETED", { ...before });
   }
 
   async post<T extends KubeObject>(
@@ -242,7 +257,7 @@ export class MemoryKubeClient implements KubeClient {
       const { resourceVersion: _, generation: __, ...kept } = metadata;
       return JSON.stringify([kept, rest]);
     };
-    if (bare(next) === bare(before)) return structuredClone(before);
+    if (bare(next) === bare(before)) return cloned(before);
     const isNewSpec = JSON.stringify(fields["spec"]) !== JSON.stringify(old["spec"]);
     const generation = (before.metadata.generation ?? 1) + (isNewSpec ? 1 : 0);
     next.metadata = { ...next.metadata, uid: before.metadata.uid ?? "", generation };
@@ -252,7 +267,7 @@ export class MemoryKubeClient implements KubeClient {
   private write<T extends KubeObject>(type: ResourceType<T>, object: T, event: "ADDED" | "MODIFIED"): T {
     this.table(type).set(objectKey(object), object);
     this.record(type, event, object);
-    return structuredClone(object);
+    return cloned(object);
   }
 
   private record(
@@ -263,8 +278,10 @@ export class MemoryKubeClient implements KubeClient {
     this.revision += 1;
     object.metadata = { ...object.metadata, resourceVersion: String(this.revision) };
     const ofKind = this.history.get(kindName(type)) ?? [];
-    ofKind.push({ revision: this.revision, event: { type: event, object: structuredClone(object) } });
+    // What is written is a new object each time, and never changed afterwards.
+    ofKind.push({ revision: this.revision, event: { type: event, object } });
     this.history.set(kindName(type), ofKind);
+    this.sorted.delete(kindName(type));
     this.wake();
   }
 
