@@ -12,6 +12,7 @@ import type { Registry } from "./crd/registry.ts";
 import type { Change } from "./store/history.ts";
 
 const bucket = "apiextensions.k8s.io/customresourcedefinitions";
+const retryMs = 2_000;
 const cleanup = "customresourcecleanup.apiextensions.k8s.io";
 
 /** Serves what is stored already, and then every change. Returns what ends it. */
@@ -23,6 +24,8 @@ export function followDefinitions(context: ApiContext, registry: Registry): () =
     queueMicrotask(() => {
       settleNow(context, registry, name, draining).catch((cause: unknown) => {
         host.log.error("apiserver.definition.failed", { name, cause: String(cause) });
+        // The disk refused; the definition must not stay as if nobody had looked at it.
+        if (store.failure !== undefined) host.clock.after(retryMs, () => settle(name));
       });
     });
   };
@@ -60,7 +63,9 @@ async function settleNow(context: ApiContext, registry: Registry, name: string, 
   if (!isGoing && !finalizers.includes(cleanup)) {
     next.metadata = { ...definition.metadata, finalizers: [...finalizers, cleanup] };
   }
-  if (!isEqual(next, definition)) context.store.put(bucket, name, next);
+  if (isEqual(next, definition)) return;
+  context.store.put(bucket, name, next);
+  await context.store.durable();
 }
 
 /** Deletes all objects of the definition's kinds, waits for those with finalizers, and then lets the definition go. */

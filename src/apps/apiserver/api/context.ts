@@ -51,9 +51,17 @@ export function readAs(kind: Kind, stored: AnyObject): AnyObject {
   return object;
 }
 
+/** As writers see it. */
 export function findLive(context: ApiContext, kind: Kind, ref: Ref): AnyObject | undefined {
   const stored = context.store.get(bucketOf(kind.type), keyOf(ref));
   return stored === undefined ? undefined : readAs(kind, stored);
+}
+
+/** As readers see it: never with a write that is not durable. */
+export function getDurable(context: ApiContext, kind: Kind, ref: Ref): AnyObject {
+  const stored = context.store.read(bucketOf(kind.type), keyOf(ref));
+  if (stored === undefined) throw notFound(kind.type, ref.name);
+  return readAs(kind, stored);
 }
 
 export function getLive(context: ApiContext, kind: Kind, ref: Ref): AnyObject {

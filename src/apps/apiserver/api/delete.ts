@@ -44,7 +44,10 @@ export async function deleteObject(
     await context.store.durable();
     return { object: readAs(kind, removed), isGone: true };
   }
-  if (marked === live) return { object: live, isGone: false };
+  if (marked === live) {
+    await context.store.durable();
+    return { object: live, isGone: false };
+  }
   const written = context.store.put(bucket, keyOf(live.metadata), stored);
   await context.store.durable();
   return { object: readAs(kind, written), isGone: false };

@@ -61,10 +61,10 @@ function candidates(context: ApiContext, kind: Kind, request: ListRequest): read
   const bucket = bucketOf(kind.type);
   const name = nameOfFieldSelector(request.fieldSelector);
   if (name !== undefined && (request.namespace !== undefined || !kind.type.namespaced)) {
-    const object = context.store.get(bucket, keyOf({ name, namespace: request.namespace }));
+    const object = context.store.read(bucket, keyOf({ name, namespace: request.namespace }));
     return object === undefined ? [] : [object];
   }
-  return context.store.list(bucket, request.namespace === undefined ? "" : `${request.namespace}/`);
+  return context.store.readAll(bucket, request.namespace === undefined ? "" : `${request.namespace}/`);
 }
 
 export function parseRevision(text: string | undefined): number | undefined {

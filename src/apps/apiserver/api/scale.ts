@@ -3,7 +3,7 @@ import type { AnyObject } from "../../../core/api/kube.ts";
 import type { Patch, Ref } from "../../../io/kube/client.ts";
 import type { Kind } from "../kind.ts";
 import type { ApiContext } from "./context.ts";
-import { getLive } from "./context.ts";
+import { getDurable, getLive } from "./context.ts";
 import { badRequest, invalid, methodNotAllowed, modified } from "./errors.ts";
 import type { Fields } from "./json.ts";
 import { at, clone, fieldsOf, isFields, setAt, textOf } from "./json.ts";
@@ -45,7 +45,7 @@ function scaleOf(kind: Kind, object: AnyObject): AnyObject {
 }
 
 export const getScale = (context: ApiContext, kind: Kind, ref: Ref): AnyObject =>
-  scaleOf(kind, getLive(context, kind, ref));
+  scaleOf(kind, getDurable(context, kind, ref));
 
 /** PUT of a Scale. */
 export async function updateScale(

@@ -6,7 +6,7 @@ import type { Identities } from "../auth/reviews.ts";
 import { answerReview, isReview, requestToken } from "../auth/reviews.ts";
 import type { Kind } from "../kind.ts";
 import type { ApiContext, User } from "./context.ts";
-import { getLive } from "./context.ts";
+import { getDurable, getLive } from "./context.ts";
 import type { DeleteRequest } from "./delete.ts";
 import { deleteObject } from "./delete.ts";
 import { methodNotAllowed, noSuchPath } from "./errors.ts";
@@ -45,7 +45,7 @@ export class Verbs {
 
   get({ kind, ref, subresource }: Target): AnyObject {
     this.#allow(kind, "get");
-    if (subresource === undefined || this.#isPart(kind, subresource)) return getLive(this.context, kind, ref);
+    if (subresource === undefined || this.#isPart(kind, subresource)) return getDurable(this.context, kind, ref);
     if (subresource === "scale" && hasScale(kind)) return getScale(this.context, kind, ref);
     throw noSuchPath();
   }

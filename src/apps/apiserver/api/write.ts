@@ -114,7 +114,11 @@ export async function updateObject(
   options: WriteOptions,
 ): Promise<Written> {
   const next = nextOf(context, kind, live, body, options);
-  if (next === undefined) return { object: live, isCreated: false };
+  if (next === undefined) {
+    // Another's write may have made it so, and still be on its way to the disk.
+    await context.store.durable();
+    return { object: live, isCreated: false };
+  }
   if (options.dryRun) return { object: next, isCreated: false };
   const bucket = bucketOf(kind.type);
   const stored = { ...next, apiVersion: storedApiVersion(kind) };

@@ -102,7 +102,10 @@ export class Handler {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "https://cluster.local");
     if (healthPaths.test(url.pathname)) {
-      response.writeHead(200, { "Content-Type": "text/plain; charset=utf-8" }).end("ok");
+      // Starting anew would mend no disk, so the process is alive all the same.
+      const failure = url.pathname.startsWith("/livez") ? undefined : this.#parts.verbs.context.store.failure;
+      const code = failure === undefined ? 200 : 500;
+      response.writeHead(code, { "Content-Type": "text/plain; charset=utf-8" }).end(failure ?? "ok");
       return;
     }
     const isOpen = url.pathname === "/version" || url.pathname === "/version/";

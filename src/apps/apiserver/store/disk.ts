@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { AnyObject } from "../../../core/api/kube.ts";
 import type { Host } from "../../../io/host/host.ts";
 import { LogFile, lineOf, readLog } from "./log-file.ts";
+import type { Files, LogFileOptions, LogListener } from "./log-file.ts";
 
 export interface Row {
   readonly b: string;
@@ -23,6 +24,8 @@ export interface Replayed {
   readonly changes: readonly Record[];
 }
 
+const nodeFiles: Files = { open, rename };
+
 const snapshotBytesDefault = 32 * 1024 * 1024;
 /** Rows per write while a snapshot is made, so that requests are served in between. */
 const rowsPerWrite = 200;
@@ -33,36 +36,41 @@ const numbered = (names: readonly string[], pattern: RegExp): number[] =>
     .filter((n) => !Number.isNaN(n))
     .sort((a, b) => a - b);
 
+export interface DiskOptions {
+  readonly directory: string;
+  readonly isSynced: boolean;
+  readonly snapshotBytes?: number | undefined;
+  readonly files?: Files | undefined;
+  readonly listener: LogListener;
+}
+
 export class Disk {
   readonly replayed: Replayed;
   readonly #host: Host;
   readonly #directory: string;
-  readonly #isSynced: boolean;
   readonly #snapshotBytes: number;
+  readonly #listener: LogListener;
+  readonly #logOptions: LogFileOptions;
   #log: LogFile;
   #snapshotting: Promise<void> | undefined;
-  #opening: Promise<void> | undefined;
+  #opening: Promise<boolean> | undefined;
   /** Records written while the next log is being opened. */
   #queued: Record[] | undefined;
+  /** Size of the log from which on a snapshot is wanted. */
+  #snapshotFrom: number;
 
-  private constructor(
-    host: Host,
-    log: LogFile,
-    given: { directory: string; isSynced: boolean; snapshotBytes: number; replayed: Replayed },
-  ) {
+  private constructor(host: Host, options: DiskOptions, logs: LogFileOptions, log: LogFile, replayed: Replayed) {
     this.#host = host;
     this.#log = log;
-    this.#directory = given.directory;
-    this.#isSynced = given.isSynced;
-    this.#snapshotBytes = given.snapshotBytes;
-    this.replayed = given.replayed;
+    this.#directory = options.directory;
+    this.#listener = options.listener;
+    this.#snapshotBytes = this.#snapshotFrom = options.snapshotBytes ?? snapshotBytesDefault;
+    this.#logOptions = logs;
+    this.replayed = replayed;
   }
 
-  static async open(
-    host: Host,
-    options: { directory: string; isSynced: boolean; snapshotBytes?: number | undefined },
-  ): Promise<Disk> {
-    const { directory, isSynced } = options;
+  static async open(host: Host, options: DiskOptions): Promise<Disk> {
+    const { directory, isSynced, files = nodeFiles } = options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const names = await readdir(directory);
     for (const name of names) if (name.endsWith(".partial")) await rm(join(directory, name));
@@ -77,14 +85,19 @@ export class Disk {
       // The checksum proves that this is what `append` wrote.
       for (const record of records) changes.push(JSON.parse(record) as Record);
     }
-    const log = await LogFile.open(join(directory, `changes.${logs.at(-1) ?? snapshotRevision}.log`), isSynced);
+    const listener: LogListener = {
+      written: (records) => options.listener.written(records),
+      failed: (cause) => disk.#failed(cause),
+    };
+    const logOptions = { isSynced, files, listener };
+    const log = await LogFile.open(join(directory, `changes.${logs.at(-1) ?? snapshotRevision}.log`), logOptions);
     const replayed = { snapshot: { revision: snapshotRevision, rows }, changes };
-    const snapshotBytes = options.snapshotBytes ?? snapshotBytesDefault;
-    return new Disk(host, log, { directory, isSynced, snapshotBytes, replayed });
+    const disk = new Disk(host, options, logOptions, log, replayed);
+    return disk;
   }
 
   get wantsSnapshot(): boolean {
-    return this.#snapshotting === undefined && this.#log.bytes > this.#snapshotBytes;
+    return this.#snapshotting === undefined && this.#log.bytes > this.#snapshotFrom;
   }
 
   append(record: Record): void {
@@ -92,9 +105,10 @@ export class Disk {
     else this.#log.append(JSON.stringify(record));
   }
 
-  async flushed(): Promise<void> {
+  /** After a failure: makes the log fit for writing again, or rejects. */
+  async mend(): Promise<void> {
     await this.#opening;
-    await this.#log.flushed();
+    await this.#log.mend();
   }
 
   /** Starts a new log at `revision` and writes the rows behind it; older files go once the snapshot is in place. */
@@ -103,9 +117,10 @@ export class Disk {
     this.#queued = [];
     this.#opening = this.#openLog(revision);
     this.#snapshotting = this.#write(revision, all)
-      .catch((cause: unknown) => {
+      .catch(async (cause: unknown) => {
         // The logs hold everything that the snapshot would have held; the next one is tried when this log is full.
-        this.#host.log.error("apiserver.snapshot.failed", { directory: this.#directory, cause: String(cause) });
+        this.#snapshotFailed(cause);
+        await rm(this.#pathOf(revision, ".partial"), { force: true }).catch(() => undefined);
       })
       .finally(() => {
         this.#snapshotting = undefined;
@@ -118,23 +133,49 @@ export class Disk {
     await this.#log.close();
   }
 
-  async #openLog(revision: number): Promise<void> {
+  #pathOf(revision: number, ending = ""): string {
+    return join(this.#directory, `objects.${revision}.snapshot${ending}`);
+  }
+
+  #failed(cause: Error): void {
+    // They come after what failed, and are taken back with it.
+    if (this.#queued !== undefined) this.#queued = [];
+    this.#listener.failed(cause);
+  }
+
+  #snapshotFailed(cause: unknown): void {
+    this.#snapshotFrom = this.#log.bytes + this.#snapshotBytes;
+    this.#host.log.error("apiserver.snapshot.failed", { directory: this.#directory, cause: String(cause) });
+  }
+
+  /** False when the old log goes on. */
+  async #openLog(revision: number): Promise<boolean> {
     const old = this.#log;
+    let next: LogFile | undefined;
     try {
-      this.#log = await LogFile.open(join(this.#directory, `changes.${revision}.log`), this.#isSynced);
-    } finally {
-      for (const record of this.#queued ?? []) this.#log.append(JSON.stringify(record));
-      this.#queued = undefined;
+      // A record of the new log must not be on disk before those of the old one.
+      await old.flushed();
+      next = await LogFile.open(join(this.#directory, `changes.${revision}.log`), this.#logOptions);
+      await syncDirectory(this.#logOptions.files, this.#directory);
+      this.#log = next;
+      this.#snapshotFrom = this.#snapshotBytes;
+    } catch (cause) {
+      this.#snapshotFailed(cause);
     }
-    // Who waits for `flushed` also waits for what the old log still had to write.
-    if (this.#log !== old) await old.close();
+    const queued = this.#queued ?? [];
+    this.#queued = undefined;
     this.#opening = undefined;
+    for (const record of queued) this.append(record);
+    const isOpen = this.#log === next;
+    await (isOpen ? old : next)?.close().catch(() => undefined);
+    return isOpen;
   }
 
   async #write(revision: number, rows: readonly Row[]): Promise<void> {
-    await this.#opening;
-    const path = join(this.#directory, `objects.${revision}.snapshot`);
-    const handle = await open(`${path}.partial`, "w", 0o600);
+    if ((await this.#opening) !== true) return;
+    const { files } = this.#logOptions;
+    const path = this.#pathOf(revision);
+    const handle = await files.open(`${path}.partial`, "w", 0o600);
     try {
       for (let at = 0; at < rows.length; at += rowsPerWrite) {
         const lines = rows.slice(at, at + rowsPerWrite).map((row) => lineOf(JSON.stringify(row)));
@@ -145,8 +186,8 @@ export class Disk {
     } finally {
       await handle.close();
     }
-    await rename(`${path}.partial`, path);
-    await syncDirectory(this.#directory);
+    await files.rename(`${path}.partial`, path);
+    await syncDirectory(files, this.#directory);
     const names = await readdir(this.#directory);
     const isOld = (name: string) => Number(/^(?:objects|changes)\.(\d+)\./.exec(name)?.[1] ?? revision) < revision;
     for (const name of names.filter(isOld)) await rm(join(this.#directory, name));
@@ -166,8 +207,8 @@ async function readSnapshot(path: string): Promise<readonly Row[]> {
   return rows;
 }
 
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, "r");
+async function syncDirectory(files: Files, path: string): Promise<void> {
+  const handle = await files.open(path, "r");
   try {
     await handle.sync();
   } finally {

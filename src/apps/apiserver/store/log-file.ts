@@ -1,9 +1,10 @@
 /**
  * One append-only file of checksummed lines, written in groups: everything that waits when a write begins goes out with
- * one write and one fdatasync. Owns its file handle; knows nothing of objects.
+ * one write and one fdatasync. After a failure it takes nothing more until it was mended: then it ends where its last
+ * group ended that did reach the disk. Owns its file handle; knows nothing of objects.
  */
-import { open, readFile, truncate } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
+import { readFile, truncate } from "node:fs/promises";
+import type { FileHandle, open, rename } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 
 const checksumOf = (text: string): string => (crc32(text) >>> 0).toString(16).padStart(8, "0");
@@ -61,29 +62,57 @@ function hasGoodLine(bytes: Buffer, from: number): boolean {
   return false;
 }
 
+/** How files are opened and put in place; tests give a disk that fails. */
+export interface Files {
+  readonly open: typeof open;
+  readonly rename: typeof rename;
+}
+
+export interface LogListener {
+  /** The next so many records are on disk, in the order in which they were appended. */
+  written(records: number): void;
+  /** What was appended and not yet called written is not, and will not be, in the file. */
+  failed(cause: Error): void;
+}
+
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (cause: unknown) => void;
 }
 
+export interface LogFileOptions {
+  readonly isSynced: boolean;
+  readonly files: Files;
+  readonly listener: LogListener;
+}
+
 export class LogFile {
   readonly path: string;
   readonly #handle: FileHandle;
-  readonly #isSynced: boolean;
+  readonly #options: LogFileOptions;
   #pending: string[] = [];
   #waiters: Waiter[] = [];
   #writing: Promise<void> | undefined;
   #failure: Error | undefined;
   #bytes = 0;
+  /** Length of the file as far as it is known to be good. */
+  #goodBytes: number;
 
-  private constructor(path: string, handle: FileHandle, isSynced: boolean) {
+  private constructor(path: string, handle: FileHandle, goodBytes: number, options: LogFileOptions) {
     this.path = path;
     this.#handle = handle;
-    this.#isSynced = isSynced;
+    this.#goodBytes = goodBytes;
+    this.#options = options;
   }
 
-  static async open(path: string, isSynced: boolean): Promise<LogFile> {
-    return new LogFile(path, await open(path, "a", 0o600), isSynced);
+  static async open(path: string, options: LogFileOptions): Promise<LogFile> {
+    const handle = await options.files.open(path, "a", 0o600);
+    try {
+      return new LogFile(path, handle, (await handle.stat()).size, options);
+    } catch (cause) {
+      await handle.close();
+      throw cause;
+    }
   }
 
   /** Bytes appended since opening. */
@@ -106,9 +135,23 @@ export class LogFile {
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
+  /** Cuts off what a failed write may have left, so that appending is safe again. Rejects while the disk does not obey. */
+  async mend(): Promise<void> {
+    await this.#writing;
+    if (this.#failure === undefined) return;
+    await this.#cut();
+    this.#failure = undefined;
+  }
+
   async close(): Promise<void> {
     await this.#writing;
+    if (this.#failure !== undefined) await this.#cut().catch(() => undefined);
     await this.#handle.close();
+  }
+
+  async #cut(): Promise<void> {
+    await this.#handle.truncate(this.#goodBytes);
+    if (this.#options.isSynced) await this.#handle.datasync();
   }
 
   async #writeAll(): Promise<void> {
@@ -119,19 +162,30 @@ export class LogFile {
       const waiters = this.#waiters;
       this.#pending = [];
       this.#waiters = [];
+      const text = lines.join("");
       try {
-        await this.#handle.appendFile(lines.join(""));
-        if (this.#isSynced) await this.#handle.datasync();
-        for (const waiter of waiters) waiter.resolve();
+        await this.#handle.appendFile(text);
+        if (this.#options.isSynced) await this.#handle.datasync();
       } catch (cause) {
-        this.#failure = new Error(`Writing ${this.path} failed; the API server takes no more writes.`, { cause });
-        for (const waiter of [...waiters, ...this.#waiters]) waiter.reject(this.#failure);
-        this.#waiters = [];
-        this.#pending = [];
+        // At once, so that what is refused now is not there after a crash; the disk may refuse this too.
+        await this.#cut().catch(() => undefined);
+        this.#fail(cause, waiters);
+        break;
       }
+      this.#goodBytes += Buffer.byteLength(text);
+      this.#options.listener.written(lines.length);
+      for (const waiter of waiters) waiter.resolve();
     }
     this.#writing = undefined;
     // Those who asked while the last group was being written were taken with it or with a later one.
     for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+  }
+
+  #fail(cause: unknown, waiters: readonly Waiter[]): void {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    this.#failure = new Error(`${this.path} cannot be written: ${why}`, { cause });
+    this.#pending = [];
+    for (const waiter of [...waiters, ...this.#waiters.splice(0)]) waiter.reject(this.#failure);
+    this.#options.listener.failed(this.#failure);
   }
 }

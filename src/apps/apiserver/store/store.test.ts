@@ -81,6 +81,7 @@ describe("the store on disk", () => {
     const heard: Change[] = [];
     second.watch("/items", seen, (change) => heard.push(change));
     second.put("/items", "b", item("b", 1));
+    await second.durable();
     expect(heard.map(({ key }) => key)).toEqual(["b"]);
     await second.close();
   });
