@@ -6,9 +6,10 @@ import grpc from "@grpc/grpc-js";
 import { CommitLoop } from "../../src/apps/control/commit-loop.ts";
 import { followModel, ModelSource, modelPushOrder } from "../../src/apps/control/model/model-source.ts";
 import { wireMesh } from "../../src/core/mesh/mesh.ts";
+import { engineHeap } from "../../src/io/host/heap.ts";
 import { systemHost } from "../../src/io/host/host.ts";
 import { DeltaServer } from "../../src/io/xds/delta-server.ts";
-import { settledRss } from "./process-stats.ts";
+import { rssOf } from "./process-stats.ts";
 import { fill, live, liveService, settings, writeBack } from "./world.ts";
 
 export type Command = { readonly do: "flip"; readonly to: "a" | "b" } | { readonly do: "rss" };
@@ -64,6 +65,6 @@ async function flip(version: "a" | "b"): Promise<void> {
 // Only the parent of this process sends messages.
 process.on("message", (command: Command) => {
   if (command.do === "flip") void flip(command.to);
-  else say({ said: "rss", bytes: settledRss() });
+  else void engineHeap.compact().then(() => say({ said: "rss", bytes: rssOf("self") }));
 });
 process.on("disconnect", () => process.exit(0));

@@ -8,11 +8,13 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import grpc from "@grpc/grpc-js";
 import { applyUpdate } from "../../src/apps/agent/model.ts";
+import { engineOptions } from "../../src/core/api/engine-options.ts";
 import { typeUrl } from "../../src/core/proto/wire.ts";
+import { engineHeap } from "../../src/io/host/heap.ts";
 import { DeltaClient } from "../../src/io/xds/delta-client.ts";
 import { Lab, poll } from "../field/kit/lab.ts";
 import type { Command, Reply } from "./control.ts";
-import { processes, quantile, rssOf, settledRss } from "./process-stats.ts";
+import { processes, quantile, rssOf } from "./process-stats.ts";
 import { live, settings } from "./world.ts";
 
 const changes = 60;
@@ -32,7 +34,7 @@ export interface ScaleResult {
 
 const services = Number(process.argv[2]);
 const control = fork(join(dirname(process.argv[1] ?? ""), "control.js"), [String(services)], {
-  execArgv: ["--expose-gc", "--enable-source-maps"],
+  execArgv: [engineOptions.value, "--enable-source-maps"],
 });
 
 async function heard<S extends Reply["said"]>(said: S): Promise<Extract<Reply, { said: S }>> {
@@ -124,6 +126,7 @@ async function main(): Promise<void> {
     const envoy =
       processes().find(({ command }) => command.includes(lab.folder) && command.includes("envoy"))?.pid ?? 0;
     const { bytes: controlRss } = await ask({ do: "rss" }, "rss");
+    await engineHeap.compact();
     const result: ScaleResult = {
       services,
       rows: ready.rows,
@@ -133,7 +136,7 @@ async function main(): Promise<void> {
       changeMsP50: quantile(changeMs, 0.5),
       changeMsP99: quantile(changeMs, 0.99),
       controlRss,
-      agentRss: settledRss(),
+      agentRss: rssOf("self"),
       envoyRss: envoy === 0 ? 0 : rssOf(envoy),
     };
     console.log(JSON.stringify(result));

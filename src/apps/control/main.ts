@@ -1,5 +1,6 @@
 /** The program `tombolod`: the control plane of the cluster that it runs in, or that a kubeconfig names. */
 import { errorText } from "../../core/api/error-text.ts";
+import { engineHeap, keepSmall } from "../../io/host/heap.ts";
 import { environment } from "../../io/host/processes.ts";
 import { homeDirectory, readText } from "../../io/host/files.ts";
 import { systemHost } from "../../io/host/host.ts";
@@ -30,7 +31,10 @@ async function main(): Promise<void> {
   // A signal that comes before the start is over ends the program at once: nothing is served yet.
   const first = await Promise.race([starting, stopped]);
   if (typeof first === "string") process.exit(0);
+  const stop = new AbortController();
+  void keepSmall(host, engineHeap, stop.signal);
   const why = await stopped;
+  stop.abort(new Error(`tombolod was stopped by ${why}.`));
   host.log.info("control.stopping", { why });
   await first.stop();
   client.close();

@@ -1,4 +1,5 @@
 /** Manifests of the agent: a DaemonSet in the node's network that captures pods and runs the node's Envoy. */
+import { engineOptions } from "../../core/api/engine-options.ts";
 import type { AnyObject } from "../../core/api/kube.ts";
 import {
   agentName,
@@ -95,6 +96,7 @@ const container = (settings: InstallSettings): object => ({
     { name: "SKIP_VALIDATE_TRUST_DOMAIN", value: String(settings.skipTrustDomainCheck) },
     { name: "DNS_CAPTURE", value: String(settings.dnsCapture) },
     { name: "LOG_LEVEL", value: settings.logLevel },
+    engineOptions,
     ...cniFolders(settings).map(({ variable, mountPath }) => ({ name: variable, value: mountPath })),
   ],
   ports: [

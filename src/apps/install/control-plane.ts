@@ -1,4 +1,5 @@
 /** Manifests of the control plane: namespace, identity with least privilege, settings, Deployment and Service. */
+import { engineOptions } from "../../core/api/engine-options.ts";
 import type { AnyObject } from "../../core/api/kube.ts";
 import {
   caSecret,
@@ -155,6 +156,7 @@ const container = (settings: InstallSettings): object => ({
     fieldEnv("POD_NAMESPACE", "metadata.namespace"),
     fieldEnv("POD_IP", "status.podIP"),
     fieldEnv("NODE_NAME", "spec.nodeName"),
+    engineOptions,
   ],
   ports: [
     { name: "tls-xds", containerPort: port.controlPlane },

@@ -1,4 +1,5 @@
 /** The objects that carry out an east-west Gateway: ServiceAccount, Deployment and Service, named like it. Pure. */
+import { engineOptions } from "../../../core/api/engine-options.ts";
 import type { KubeObject, OwnerReference, ResourceType } from "../../../core/api/kube.ts";
 import type { Gateway } from "../../../core/api/mesh-kinds.ts";
 import {
@@ -143,6 +144,7 @@ const container = (gateway: Gateway, settings: ControlSettings): Container => ({
     { name: "TRUST_DOMAIN", value: settings.mesh.trustDomain },
     { name: "DRAIN_SECONDS", value: String(drainSeconds) },
     { name: "LOG_LEVEL", value: settings.logLevel },
+    engineOptions,
   ],
   ports: [
     { name: "status-port", containerPort: port.readiness, protocol: "TCP" },
