@@ -17,7 +17,7 @@ interface Raw {
   readonly body: unknown;
 }
 
-export function exchange(server: Server, request: Request): Promise<Raw> {
+function exchange(server: Server, request: Request): Promise<Raw> {
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
   const url = new URL(`${request.path}${request.query === undefined ? "" : `?${request.query}`}`, server.url);
   const headers = {
@@ -92,7 +92,7 @@ const random: readonly (readonly [RegExp, string])[] = [
 const steady = (text: string): string => random.reduce((sum, [pattern, name]) => sum.replace(pattern, name), text);
 
 /** Without identities, times and what is given out at random; keys sorted. */
-export function settled(value: unknown): unknown {
+function settled(value: unknown): unknown {
   if (typeof value === "string") return steady(value);
   if (Array.isArray(value)) return value.map(settled);
   if (!isFields(value)) return value;

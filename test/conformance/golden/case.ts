@@ -39,11 +39,11 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** Everything happens in here; both servers have it, with its default ServiceAccount. */
 export const namespace = "golden";
 
-export const collectionOf = ({ apiVersion, plural, isClusterScoped }: KindUnderTest): string =>
+const collectionOf = ({ apiVersion, plural, isClusterScoped }: KindUnderTest): string =>
   `${apiVersion.includes("/") ? "/apis" : "/api"}/${apiVersion}${isClusterScoped ? "" : `/namespaces/${namespace}`}/${plural}`;
 
 /** An object of the kind; `metadata` of the fields is added to its own. */
-export function objectOf(kind: KindUnderTest, name: string, fields: Fields = {}): Fields {
+function objectOf(kind: KindUnderTest, name: string, fields: Fields = {}): Fields {
   const { metadata, ...rest } = fields;
   const own = { name, ...(kind.isClusterScoped ? {} : { namespace }), ...(metadata as Fields | undefined) };
   return { apiVersion: kind.apiVersion, kind: kind.kind, metadata: own, ...rest };

@@ -8,7 +8,7 @@
 export const pluginName = "tombolo-cni";
 
 /** As the plugin sees it: on the node, below the folder that the agent has as its state directory. */
-export const requestFolder = "/run/tombolo/cni";
+const requestFolder = "/run/tombolo/cni";
 
 /** Ends of file names in the request folder; the name before it is `<command>-<container id>`. */
 export const ending = { request: ".request", result: ".result", error: ".error" } as const;

@@ -14,7 +14,7 @@ export interface Cron {
 
 const minuteMs = 60_000;
 /** A run that was missed longer ago than this is not made up for. */
-export const lookBackMsMax = 24 * 60 * minuteMs;
+const lookBackMsMax = 24 * 60 * minuteMs;
 
 const months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const weekdays = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];

@@ -35,7 +35,7 @@ const verdictOf = (job: Job): Verdict | undefined => {
   return isTrue("Complete") ? "Complete" : isTrue("Failed") ? "Failed" : undefined;
 };
 
-export function planCron({ cron, jobs, nowMs }: CronView): CronPlan {
+function planCron({ cron, jobs, nowMs }: CronView): CronPlan {
   const { spec, metadata } = cron;
   const active = jobs.filter((job) => verdictOf(job) === undefined && !isDeleting(job));
   const remove = outdated(cron, jobs);

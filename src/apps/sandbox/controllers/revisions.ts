@@ -37,7 +37,7 @@ export function templateIn({ data }: ControllerRevision): PodTemplate | undefine
   return template.spec === undefined ? undefined : { ...template, spec: template.spec };
 }
 
-export function planRevisions({ owner, revisions, inUse }: RevisionView): RevisionPlan {
+function planRevisions({ owner, revisions, inUse }: RevisionView): RevisionPlan {
   const sorted = revisions.toSorted((one, other) => one.revision - other.revision);
   const highest = sorted.at(-1)?.revision ?? 0;
   const known = sorted.findLast((revision) => {

@@ -8,7 +8,7 @@ export const tableInNode = (number: number): string => `fault_${number}`;
 /** On the machine itself, so the name carries the sandbox's id. */
 export const tableOnMachine = (sandboxId: string, number: number): string => `tmb_${sandboxId}_fault_${number}`;
 
-export const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1_000));
+const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1_000));
 
 /** Handle of the queueing discipline on a node's uplink, and the class of what no fault touches. */
 const handle = "7a";
