@@ -121,8 +121,11 @@ export class Peering {
       if (peer.certificate !== undefined) this.options.trust.meetCertificate(peer.certificate);
       const source = this.exports.open(peer);
       const cluster = headerOf(peer, peerHeader.cluster);
-      this.subscribers.set(peer, { cluster, network: headerOf(peer, peerHeader.network) });
+      const network = headerOf(peer, peerHeader.network);
+      this.subscribers.set(peer, { cluster, network });
       this.writeState(cluster);
+      // Endpoints are worked out for who listens on our network: the first answer has them, or it would read as "all are gone".
+      if (network === this.self().network) this.options.mesh.graph.commit();
       return source;
     },
     closed: (peer: StreamPeer): void => {

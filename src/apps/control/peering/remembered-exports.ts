@@ -39,7 +39,12 @@ export async function recallExports(
     for (const { metadata, binaryData } of items) {
       if (!metadata.name.startsWith(namePrefix)) continue;
       const cluster = metadata.name.slice(namePrefix.length);
-      rowsByCluster.set(cluster, unpacked(binaryData?.[dataKey] ?? "", cluster));
+      try {
+        rowsByCluster.set(cluster, unpacked(binaryData?.[dataKey] ?? "", cluster));
+      } catch (error) {
+        // One that somebody broke takes nothing from the others.
+        host.log.warn("peering.recall", { peer: cluster, cause: errorText(error) });
+      }
     }
   } catch (error) {
     const cause = errorText(error);
@@ -133,7 +138,10 @@ export function unpacked(data: string, cluster: string): readonly Export[] {
     data === "" ? Buffer.alloc(0) : gunzipSync(Buffer.from(data, "base64"), { maxOutputLength: maxUnpackedBytes });
   const rows: Export[] = [];
   for (let at = 0; at + 4 <= bytes.length;) {
-    const end = at + 4 + bytes.readUInt32BE(at);
+    const length = bytes.readUInt32BE(at);
+    // No row is empty; millions of empty ones would be a bad ConfigMap's way to keep us busy.
+    if (length === 0) break;
+    const end = at + 4 + length;
     const row = decodeExport(bytes.subarray(at + 4, end));
     if (row.ok && row.value.cluster === cluster) rows.push(row.value);
     at = end;
