@@ -2,7 +2,6 @@
 import { setMaxListeners } from "node:events";
 import { fileURLToPath } from "node:url";
 import { errorText } from "../../core/api/error-text.ts";
-import { engineHeap, keepSmall } from "../../io/host/heap.ts";
 import { systemHost } from "../../io/host/host.ts";
 import { readConfig } from "./config.ts";
 import { runGateway } from "./gateway.ts";
@@ -31,7 +30,6 @@ async function main(): Promise<void> {
     cluster: config.cluster,
     network: config.network,
   });
-  void keepSmall(host, engineHeap, stop.signal);
   await (config.mode === "gateway" ? runGateway : runNode)(host, config, around);
 }
 

@@ -32,6 +32,7 @@ async function main(): Promise<void> {
   const first = await Promise.race([starting, stopped]);
   if (typeof first === "string") process.exit(0);
   const stop = new AbortController();
+  // Not in agents: nobody waits for a control plane at rest, but a pod may ask its agent for a name at any moment.
   void keepSmall(host, engineHeap, stop.signal);
   const why = await stopped;
   stop.abort(new Error(`tombolod was stopped by ${why}.`));
