@@ -30,7 +30,7 @@ export function strategicMerge(target: unknown, patch: unknown, schema: Schema |
   const retained = patch["$retainKeys"];
   if (Array.isArray(retained)) for (const name in merged) if (!retained.includes(name)) delete merged[name];
   for (const [name, value] of Object.entries(patch)) {
-    if (directives.test(name)) continue;
+    if (directives.test(name) || name === "__proto__") continue;
     const inner = fieldSchema(schema, name);
     if (value === null) delete merged[name];
     else if (Array.isArray(value)) merged[name] = mergeList(merged[name], value, inner);
@@ -42,6 +42,7 @@ export function strategicMerge(target: unknown, patch: unknown, schema: Schema |
   }
   for (const [name, value] of Object.entries(patch)) {
     const field = name.slice(name.indexOf("/") + 1);
+    if (field === "__proto__") continue;
     if (name.startsWith("$deleteFromPrimitiveList/")) {
       const gone = listOf(value);
       const left = listOf(merged[field]).filter((item) => !gone.some((other) => isEqual(item, other)));
