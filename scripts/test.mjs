@@ -36,7 +36,7 @@ const run = (project) => [
   ...filter,
 ];
 phase("fast tests", bin("vitest"), run("fast"));
-if (filter.length === 0) phase("simulation", process.execPath, [join(root, "scripts", "sim.mjs"), "--seeds", "100"]);
+if (filter.length === 0) phase("simulation", process.execPath, [join(root, "scripts", "sim.mjs"), "--seeds", "500"]);
 const isRoot = process.getuid?.() === 0;
 if (isRoot) phase("field tests", bin("vitest"), run("field"));
 else phase("field tests (through sudo)", "sudo", ["--preserve-env=PATH", bin("vitest"), ...run("field")]);
