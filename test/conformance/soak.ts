@@ -166,10 +166,14 @@ export async function soak(server: ServerProcess, wish: SoakWish): Promise<SoakR
   const killAt = Array.from({ length: wish.kills }, (_, at) => Math.floor(((at + 1) * wish.writes) / (wish.kills + 1)));
   const writer = async () => {
     while (done < wish.writes) {
-      const count = (done += 1);
-      // A connection that broke says nothing about whether the write was taken.
-      const revision = await write(endpoint, count).catch(() => pause(20).then(() => undefined));
-      if (revision !== undefined) acknowledged.push(revision);
+      try {
+        const revision = await write(endpoint, done);
+        done += 1;
+        if (revision !== undefined) acknowledged.push(revision);
+      } catch {
+        // A connection that broke says nothing about whether the write was taken; it does not count.
+        await pause(20);
+      }
     }
   };
   const crashes = async () => {

@@ -57,10 +57,14 @@ export class NodeCni {
 
   /** Best effort, the other way round, as the specification has it. */
   async delete(pod: CniPod): Promise<void> {
-    const list = this.#list();
-    const result = { cniVersion: list.cniVersion, ips: [{ address: `${pod.ip}/32` }] };
-    for (const plugin of list.plugins.filter(isChained).toReversed()) {
-      await this.#run("DEL", list, plugin, pod, { result, msMax: deleteMsMax }).catch(() => undefined);
+    try {
+      const list = this.#list();
+      const result = { cniVersion: list.cniVersion, ips: [{ address: `${pod.ip}/32` }] };
+      for (const plugin of list.plugins.filter(isChained).toReversed()) {
+        await this.#run("DEL", list, plugin, pod, { result, msMax: deleteMsMax }).catch(() => undefined);
+      }
+    } catch {
+      // The node lost its configuration, as when it is being removed: there is nobody to tell.
     }
   }
 
