@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { bundleOptions } from "./bundle-options.mjs";
 import { prepare, root, systemPackages } from "./prepare.mjs";
 import { step } from "./steps.mjs";
 
@@ -25,21 +26,11 @@ async function bundle() {
   const { build } = await import("esbuild");
   rmSync(folder, { recursive: true, force: true });
   await build({
-    absWorkingDir: root,
+    ...bundleOptions,
     entryPoints: ["main", "scale", "control", "peers", "api-server"].map((name) => `test/bench/${name}.ts`),
     outdir: folder,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    mainFields: ["module", "main"],
-    sourcemap: "linked",
-    external: ["koffi", "@lydell/node-pty", "esbuild"],
-    banner: {
-      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
-    },
+    external: [...bundleOptions.external, "esbuild"],
     plugins: [ownPlaces],
-    logLevel: "warning",
   });
 }
 

@@ -1,7 +1,8 @@
 // `npm run sim [-- --seeds N --start N | --seed N --trace]`: bundles test/sim and runs it.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { root } from "./prepare.mjs";
+import { bundleOptions } from "./bundle-options.mjs";
+import { root } from "./cache.mjs";
 
 const folder = join(root, ".cache", "sim");
 
@@ -9,20 +10,10 @@ async function bundle() {
   // Not there before the machine is prepared.
   const { build } = await import("esbuild");
   await build({
-    absWorkingDir: root,
+    ...bundleOptions,
     entryPoints: ["test/sim/main.ts"],
     outdir: folder,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    mainFields: ["module", "main"],
-    sourcemap: "linked",
-    external: ["koffi", "@lydell/node-pty", "esbuild"],
-    banner: {
-      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
-    },
-    logLevel: "warning",
+    external: [...bundleOptions.external, "esbuild"],
   });
 }
 

@@ -1,6 +1,7 @@
 /** What a pod may try against another: other address families, other people's addresses, doors that are closed. Needs root. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { podRulesOfIpv6 } from "../../src/apps/agent/capture/rules.ts";
+import { anything } from "../../src/core/mesh/authorization.ts";
 import type { Policy, PolicyMatch } from "../../src/core/mesh/model.ts";
 import { appPorts, Lab, poll, service } from "./kit/lab.ts";
 import { sh } from "./kit/netns.ts";
@@ -127,18 +128,6 @@ describe("the port of a connection that has ended", () => {
 
 describe("a policy of every kind of match", () => {
   const cidr = "10.42.0.0/16";
-  const none = {
-    namespaces: [],
-    notNamespaces: [],
-    principals: [],
-    notPrincipals: [],
-    sourceIps: [],
-    notSourceIps: [],
-    destinationIps: [],
-    notDestinationIps: [],
-    destinationPorts: [],
-    notDestinationPorts: [],
-  };
   const exact = (value: string) => ({ kind: "exact", value }) as const;
   const kinds = [
     exact("shop"),
@@ -153,13 +142,13 @@ describe("a policy of every kind of match", () => {
     { kind: "presence" },
   ] as const;
   const matches: readonly PolicyMatch[] = [
-    ...kinds.map((kind) => ({ ...none, namespaces: [kind] })),
-    ...principals.map((kind) => ({ ...none, principals: [kind] })),
-    { ...none, sourceIps: [cidr] },
-    { ...none, destinationIps: [cidr] },
-    { ...none, destinationPorts: [8080] },
-    { ...none, notNamespaces: [exact("other")], notPrincipals: [exact("cluster.local/ns/other/sa/x")] },
-    { ...none, notSourceIps: ["192.0.2.0/24"], notDestinationIps: ["192.0.2.0/24"], notDestinationPorts: [9] },
+    ...kinds.map((kind) => ({ ...anything, namespaces: [kind] })),
+    ...principals.map((kind) => ({ ...anything, principals: [kind] })),
+    { ...anything, sourceIps: [cidr] },
+    { ...anything, destinationIps: [cidr] },
+    { ...anything, destinationPorts: [8080] },
+    { ...anything, notNamespaces: [exact("other")], notPrincipals: [exact("cluster.local/ns/other/sa/x")] },
+    { ...anything, notSourceIps: ["192.0.2.0/24"], notDestinationIps: ["192.0.2.0/24"], notDestinationPorts: [9] },
   ];
   const policy = (action: Policy["action"], match: PolicyMatch): Policy => ({
     name: "each",

@@ -1,6 +1,7 @@
 /** The data path with real Envoys: where connections go, as whom, and what they survive. Needs root. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { podRules } from "../../src/apps/agent/capture/rules.ts";
+import { anything } from "../../src/core/mesh/authorization.ts";
 import type { Policy } from "../../src/core/mesh/model.ts";
 import { appPorts, identityOfAccount, Lab, podWorkload, poll, remoteWorkload, service } from "./kit/lab.ts";
 
@@ -215,16 +216,8 @@ describe("policy", () => {
       [
         [
           {
-            namespaces: [],
-            notNamespaces: [],
+            ...anything,
             principals: principals.map((value) => ({ kind: "exact", value: identityOfAccount(value).slice(9) })),
-            notPrincipals: [],
-            sourceIps: [],
-            notSourceIps: [],
-            destinationIps: [],
-            notDestinationIps: [],
-            destinationPorts: [],
-            notDestinationPorts: [],
           },
         ],
       ],

@@ -2,7 +2,7 @@
  * The one timeline of a simulated world, and the processes on it. A process has its own chance, and a wall clock that may be
  * wrong; when it is killed, none of its timers ever fires again.
  */
-import type { Clock, Host, Log, Random } from "../../src/io/host/host.ts";
+import { type Clock, type Host, type Log, type Random, sleepWith } from "../../src/io/host/host.ts";
 import { seededRandom } from "../../src/io/host/seeded-random.ts";
 import { VirtualClock } from "../../src/io/host/virtual-clock.ts";
 
@@ -120,18 +120,6 @@ export class Process implements Host {
   }
 
   private sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // Everybody aborts with an Error.
-      if (signal?.aborted === true) return reject(signal.reason as Error);
-      const onAbort = () => {
-        cancel();
-        reject(signal?.reason as Error);
-      };
-      const cancel = this.after(ms, () => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      });
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+    return sleepWith((delayMs, heard) => this.after(delayMs, heard), ms, signal);
   }
 }

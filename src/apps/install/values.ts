@@ -43,14 +43,17 @@ const text =
   };
 
 /** Accepts true, "true" and their opposites, as Helm users write either. */
+function switchedTo(value: unknown, path: string, set: (isOn: boolean) => void): string | undefined {
+  const word = String(value).toLowerCase();
+  if (word !== "true" && word !== "false") return `${path}: ${JSON.stringify(value)} is not true or false.`;
+  set(word === "true");
+  return undefined;
+}
+
 const flag =
   (field: "ipAutoallocate" | "skipTrustDomainCheck" | "dnsCapture"): Reader =>
-  (value, settings, path) => {
-    const word = String(value).toLowerCase();
-    if (word !== "true" && word !== "false") return `${path}: ${JSON.stringify(value)} is not true or false.`;
-    settings[field] = word === "true";
-    return undefined;
-  };
+  (value, settings, path) =>
+    switchedTo(value, path, (isOn) => (settings[field] = isOn));
 
 const image =
   (field: "hub" | "tag" | "pullPolicy"): Reader =>
@@ -69,12 +72,8 @@ const cniFolder =
     return undefined;
   };
 
-const cniEnabled: Reader = (value, settings, path) => {
-  const word = String(value).toLowerCase();
-  if (word !== "true" && word !== "false") return `${path}: ${JSON.stringify(value)} is not true or false.`;
-  settings.cni = { ...settings.cni, isEnabled: word === "true" };
-  return undefined;
-};
+const cniEnabled: Reader = (value, settings, path) =>
+  switchedTo(value, path, (isEnabled) => (settings.cni = { ...settings.cni, isEnabled }));
 
 const replicas: Reader = (value, settings, path) => {
   const count = Number(value);

@@ -1,6 +1,7 @@
 /** What is said of a call, without Envoy or a cluster: verdicts with their rule, endpoints with their rank, outcomes. */
 import { describe, expect, it } from "vitest";
 import type { LocalPod, NodeView } from "../envoy/view.ts";
+import { anything } from "../mesh/authorization.ts";
 import type { MeshService, Policy, PolicyMatch, Workload } from "../mesh/model.ts";
 import { MeshReplica } from "../mesh/replica.ts";
 import { explainCall } from "./call.ts";
@@ -9,18 +10,6 @@ import { explainExport } from "./export.ts";
 import { outcomeOf, questionsForPeers } from "./outcome.ts";
 import { verdictOf } from "./verdict.ts";
 
-const anything: PolicyMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-};
 const policy = (name: string, action: Policy["action"], ...matches: Partial<PolicyMatch>[]): Policy => ({
   name,
   namespace: "shop",

@@ -38,26 +38,32 @@ export interface Host {
   readonly log: Log;
 }
 
+/** The `sleep` of a clock, made from its `after`. */
+export const sleepWith = (after: Clock["after"], ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    // An abort reason is whatever its caller gave; everywhere here an Error.
+    if (signal?.aborted === true) return reject(signal.reason as Error);
+    const onAbort = () => {
+      cancel();
+      reject(signal?.reason as Error);
+    };
+    const cancel = after(ms, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+
+const systemAfter: Clock["after"] = (ms, heard) => {
+  const timer = setTimeout(heard, ms);
+  return () => clearTimeout(timer);
+};
+
 const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error);
-      const onAbort = () => {
-        clearTimeout(timer);
-        reject(signal?.reason as Error);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, ms);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    }),
-  after: (ms, heard) => {
-    const timer = setTimeout(heard, ms);
-    return () => clearTimeout(timer);
-  },
+  sleep: (ms, signal) => sleepWith(systemAfter, ms, signal),
+  after: systemAfter,
 };
 
 const systemRandom: Random = {

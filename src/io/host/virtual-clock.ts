@@ -1,5 +1,5 @@
 /** A clock for tests that stands still until it is moved. It owns its timers, and fires them in order. */
-import type { Clock } from "./host.ts";
+import { type Clock, sleepWith } from "./host.ts";
 
 interface Timer {
   readonly atMs: number;
@@ -36,19 +36,7 @@ export class VirtualClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // An abort reason is whatever its caller gave; everywhere here an Error.
-      if (signal?.aborted === true) return reject(signal.reason as Error);
-      const onAbort = () => {
-        cancel();
-        reject(signal?.reason as Error);
-      };
-      const cancel = this.after(ms, () => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      });
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+    return sleepWith((delayMs, heard) => this.after(delayMs, heard), ms, signal);
   }
 
   /** Time of the next timer, if one is due within `ms`. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { chained, configurationName, unchained } from "./chain.ts";
+import { configurationName } from "../../../core/api/cni.ts";
+import { chained, unchained } from "./chain.ts";
 
 const list = (...plugins: object[]) => JSON.stringify({ cniVersion: "1.0.0", name: "pods", plugins });
 const typesIn = (text: string | undefined) =>

@@ -6,10 +6,6 @@ type Fields = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Of the files in the configuration folder, the one that container runtimes take: the first by name. */
-export const configurationName = (names: readonly string[]): string | undefined =>
-  [...names].sort().find((name) => /\.(conf|conflist|json)$/.test(name));
-
 function listOf(text: string): { readonly list: Fields; readonly plugins: readonly Fields[] } | string {
   let list: unknown;
   try {

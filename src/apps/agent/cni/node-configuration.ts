@@ -2,11 +2,12 @@
  * Puts the CNI plugin on the node and into the node's network configuration, and keeps it there, since networks rewrite
  * their configuration when they are upgraded. Takes both away when the mesh leaves the node.
  */
+import { configurationName } from "../../../core/api/cni.ts";
 import { errorText } from "../../../core/api/error-text.ts";
 import { joinPath, listNow, makeDirectory, readNow, removePath } from "../../../io/host/files.ts";
 import { watchDirectory, writeAtomically } from "../../../io/host/files.ts";
 import type { Host } from "../../../io/host/host.ts";
-import { chained, configurationName, unchained } from "./chain.ts";
+import { chained, unchained } from "./chain.ts";
 import { pluginName, pluginScript } from "./plugin.ts";
 
 /** Where the node's folders are in the agent's container. */

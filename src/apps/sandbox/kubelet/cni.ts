@@ -2,6 +2,7 @@
  * Runs the CNI plugins that are chained behind the sandbox's own pod network, as a container runtime does (CNI specification
  * 1.0). The network configuration list and the plugins lie in folders of the node: /etc/cni/net.d and /opt/cni/bin.
  */
+import { configurationName } from "../../../core/api/cni.ts";
 import type { Pod } from "../../../core/api/pod.ts";
 import { joinPath, listNow, readNow, writeAtomically } from "../../../io/host/files.ts";
 import { run } from "../../../io/host/processes.ts";
@@ -41,7 +42,7 @@ export class NodeCni {
   /** The node's network configuration, made when there is none. */
   async prepare(): Promise<void> {
     const folder = machinePath(this.#nodeNetns, configurationFolder);
-    if (listNow(folder).some(isConfiguration)) return;
+    if (configurationName(listNow(folder)) !== undefined) return;
     const list: NetworkList = { cniVersion: "1.0.0", name: "sandbox", plugins: [{ type: ownPlugin }] };
     await writeAtomically(joinPath(folder, "10-sandbox.conflist"), `${JSON.stringify(list)}\n`);
   }
@@ -71,7 +72,7 @@ export class NodeCni {
   /** The first file by name, as runtimes do; a configuration that cannot be read stops pods here as there. */
   #list(): NetworkList {
     const folder = machinePath(this.#nodeNetns, configurationFolder);
-    const name = [...listNow(folder)].sort().find(isConfiguration);
+    const name = configurationName(listNow(folder));
     const text = name === undefined ? undefined : readNow(joinPath(folder, name));
     if (text === undefined) throw new Error(`The node has no network configuration in ${configurationFolder}.`);
     const list: unknown = JSON.parse(text);
@@ -119,7 +120,6 @@ export class NodeCni {
 const inNode =
   'mkdir -p "$1" && exec 3<"$2" && mount --make-rprivate / && mount --bind "$1" /run/tombolo && exec "/proc/self/fd/3/$3"';
 
-const isConfiguration = (name: string): boolean => /\.(conf|conflist|json)$/.test(name);
 const isChained = ({ type }: Plugin): boolean => type !== ownPlugin;
 
 /** `msg` of an error result. */
